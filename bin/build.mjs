@@ -1,0 +1,73 @@
+// Builds dist/: types from schemas, TypeScript, the files a node needs beside its .js, the browser client.
+import { execFileSync } from 'node:child_process';
+import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build as bundle } from 'esbuild';
+import { compileFromFile } from 'json-schema-to-typescript';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+process.chdir(root);
+
+const list = async (pattern) => (await Array.fromAsync(glob(pattern))).sort();
+
+/** One wire.ts a protocol, from every *.schema.json of its folder in schemas/. */
+async function generateWireTypes() {
+  for (const folder of await list('schemas/*/')) {
+    const protocol = basename(folder);
+    const parts = [];
+    for (const file of await list(`schemas/${protocol}/*.schema.json`)) {
+      parts.push(
+        await compileFromFile(file, {
+          bannerComment: '',
+          declareExternallyReferenced: false,
+          unknownAny: true,
+          style: { singleQuote: true, printWidth: 110 },
+        }),
+      );
+    }
+    if (parts.length === 0) continue;
+    const text = `// Generated from schemas/${protocol} by bin/build.mjs.\n\n${parts.join('\n')}`;
+    await writeIfChanged(`lib/${protocol}/wire.ts`, text);
+  }
+}
+
+async function writeIfChanged(file, text) {
+  const old = await readFile(file, 'utf8').catch(() => undefined);
+  if (old !== text) await writeFile(file, text);
+}
+
+async function copyBesideCode() {
+  const files = [
+    ...(await list('nodes/*/*.html')),
+    ...(await list('nodes/*/icons/*')),
+    ...(await list('nodes/*/locales/*/*')),
+  ];
+  for (const file of files) {
+    await mkdir(join('dist', dirname(file)), { recursive: true });
+    await cp(file, join('dist', file));
+  }
+}
+
+async function bundleClient() {
+  const entryPoints = await list('client/browser/*.ts');
+  if (entryPoints.length === 0) return;
+  await bundle({
+    entryPoints,
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    sourcemap: true,
+    outdir: 'dist/client/browser',
+    logLevel: 'warning',
+  });
+}
+
+await rm('dist', { recursive: true, force: true });
+await generateWireTypes();
+const tsc = createRequire(import.meta.url).resolve('typescript/package.json');
+execFileSync(process.execPath, [join(dirname(tsc), 'bin/tsc'), '-p', '.'], { stdio: 'inherit' });
+await copyBesideCode();
+await bundleClient();

@@ -1,0 +1,2 @@
+// biome-ignore lint/complexity/noBannedTypes: filled with the migrations
+export type Tables = {};
