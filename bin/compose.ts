@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { glob, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 /** One entry of a Node-RED flow file. */
@@ -18,7 +18,7 @@ export function fileReference(value: unknown): string | undefined {
 
 /** The flow files of a folder by their base name, as they are written: with references to files. */
 export async function readFlowFiles(folder: string): Promise<Map<string, FlowNode[]>> {
-  const files = (await Array.fromAsync(glob('*.json', { cwd: folder }))).sort();
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
   const flows = new Map<string, FlowNode[]>();
   for (const file of files) {
     flows.set(basename(file, '.json'), JSON.parse(await readFile(join(folder, file), 'utf8')));

@@ -50,7 +50,8 @@ export function createPathTable<T>(): PathTable<T> {
   const entries = new Set<Entry<T>>();
   return {
     add(template, value) {
-      const levels = withoutTrailingSlash(template);
+      // Express writes `:name` where our topic templates write `{name}`.
+      const levels = withoutTrailingSlash(template).replace(/:([a-z_]+)(?=\/|$)/g, '{$1}');
       const rank = levels
         .split('/')
         .map((level) => (level.startsWith('{') ? '1' : '0'))

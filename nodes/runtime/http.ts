@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NodeAPI } from 'node-red';
 import { FieldloomError } from '../../lib/core/errors.js';
 import { problem } from '../../lib/web/problem.js';
-import type { Answer, Request, Route } from '../../lib/web/route.js';
+import type { Answer, Route } from '../../lib/web/route.js';
 import { createPathTable, isApiPath } from '../../lib/web/router.js';
-import { guardOf } from './guard.js';
+import { guardOf, mayReadWithoutToken, whoAsks } from './guard.js';
 import { readJsonBody } from './http-body.js';
 
 /** The part of an Express request that we lean on. */
@@ -20,13 +20,15 @@ export interface Routes {
 
 function write(response: ServerResponse, answer: Answer, withBody: boolean) {
   if (response.headersSent || response.destroyed) return;
-  const body = answer.body === undefined ? undefined : JSON.stringify(answer.body);
+  const { body } = answer;
   response.statusCode = answer.status;
   response.setHeader('Cache-Control', 'no-store');
   response.setHeader('X-Content-Type-Options', 'nosniff');
-  if (body !== undefined) response.setHeader('Content-Type', 'application/json; charset=utf-8');
+  const raw = Buffer.isBuffer(body);
+  if (body !== undefined && !raw) response.setHeader('Content-Type', 'application/json; charset=utf-8');
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
-  response.end(withBody ? body : undefined);
+  if (!withBody || body === undefined) response.end();
+  else response.end(raw ? body : JSON.stringify(body));
 }
 
 /** Answers an unknown path of the API with 404 as JSON; leaves every other to who comes next. */
@@ -45,31 +47,29 @@ function createRegistry(RED: NodeAPI): Registry {
   const table = createPathTable<Route>();
 
   async function admit(route: Route, request: HttpRequest) {
-    if (route.access === 'public') return undefined;
     const guard = guardOf(RED);
     const principal = await whoAsks(guard, request);
     if (principal === undefined) {
-      if (route.access !== 'read') throw new FieldloomError('unauthenticated', 'a token is wanted');
-      mayReadWithoutToken(guard);
+      if (route.access === 'read') mayReadWithoutToken(guard);
+      else if (route.access !== 'open') throw new FieldloomError('unauthenticated', 'a token is wanted');
     } else if (route.access === 'admin' && !principal.admin) {
       throw new FieldloomError('forbidden', 'only an admin may do this');
     }
     return principal;
   }
 
-  async function answer(request: HttpRequest, found: { value: Route; parameters: Record<string, string> }) {
+  async function answer(
+    request: HttpRequest,
+    found: { value: Route; parameters: Record<string, string> },
+  ): Promise<Answer> {
     const principal = await admit(found.value, request);
-    const asked: Request = {
-      method: found.value.method,
-      path: request.path,
+    return found.value.handle({
       parameters: found.parameters,
-      query: new URL(request.url, 'http://gateway').searchParams,
-      headers: request.headers,
+      query: Object.fromEntries(new URL(request.url, 'http://gateway').searchParams),
       body: await readJsonBody(request),
       principal,
       address: request.socket.remoteAddress ?? '',
-    };
-    return found.value.handle(asked);
+    });
   }
 
   return {
