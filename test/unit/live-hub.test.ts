@@ -213,9 +213,9 @@ describe('live hub', () => {
     const { hub, clock } = setUp();
     const client = hub.join('shop', fakeSocket(), viewer);
     await turn();
-    assert.equal(clock.waiting, 1);
+    assert.equal(clock.timers, 1);
     client.left();
-    assert.equal(clock.waiting, 0);
+    assert.equal(clock.timers, 0);
   });
 
   it('closes with 4404 where there is no such feed', async () => {
@@ -262,6 +262,6 @@ describe('live hub', () => {
     hub.join('shop', late, viewer);
     assert.equal(early.closed, 1012);
     assert.equal(late.closed, 1012);
-    assert.equal(clock.waiting, 0);
+    assert.equal(clock.timers, 0);
   });
 });
