@@ -25,10 +25,14 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type RouteAccess = 'open' | 'read' | 'user' | 'admin';
 
 export interface Request {
+  method: string;
+  /** As it came, without the query. */
+  path: string;
   /** From the path, decoded. */
   parameters: Readonly<Record<string, string>>;
-  /** The last value where a name came more than once. */
-  query: Readonly<Record<string, string>>;
+  query: URLSearchParams;
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Parsed JSON; undefined where there was no body. Nobody has checked its shape yet. */
   body: unknown;
   /** Undefined where no token was sent. Always there for `user` and `admin`. */
@@ -39,7 +43,7 @@ export interface Request {
 
 export interface Answer {
   status: number;
-  /** Sent as JSON; undefined: no body. A Buffer goes out as it is, with the content type that `headers` names. */
+  /** Sent as JSON; undefined: no body. */
   body?: unknown;
   headers?: Readonly<Record<string, string>>;
 }
