@@ -43,7 +43,7 @@ export interface Request {
 
 export interface Answer {
   status: number;
-  /** Sent as JSON; undefined: no body. */
+  /** Sent as JSON; undefined: no body. A Buffer goes out as it is, with the content type that `headers` names. */
   body?: unknown;
   headers?: Readonly<Record<string, string>>;
 }

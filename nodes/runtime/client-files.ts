@@ -31,7 +31,7 @@ export const clientFiles: Route = {
       body: content,
       headers: {
         'Content-Type': type as string,
-        'Cache-Control': query['v'] === undefined ? 'no-cache' : 'public, max-age=31536000, immutable',
+        'Cache-Control': query.get('v') === null ? 'no-cache' : 'public, max-age=31536000, immutable',
       },
     };
   },

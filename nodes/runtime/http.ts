@@ -64,8 +64,11 @@ function createRegistry(RED: NodeAPI): Registry {
   ): Promise<Answer> {
     const principal = await admit(found.value, request);
     return found.value.handle({
+      method: found.value.method,
+      path: request.path,
       parameters: found.parameters,
-      query: Object.fromEntries(new URL(request.url, 'http://gateway').searchParams),
+      query: new URL(request.url, 'http://gateway').searchParams,
+      headers: request.headers,
       body: await readJsonBody(request),
       principal,
       address: request.socket.remoteAddress ?? '',
