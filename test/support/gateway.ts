@@ -91,13 +91,16 @@ export class Gateway {
     if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}\n${this.output}`);
   }
 
-  /** The gateway's command line, on its own directory. */
-  async command(...parameters: string[]): Promise<unknown> {
-    const { stdout } = await run(process.execPath, ['dist/bin/fieldloom.js', '--json', ...parameters], {
+  /** The gateway's command line, on its own directory; a last `{ input }` is what it reads from standard input. */
+  async command(...parameters: (string | { input: string })[]): Promise<unknown> {
+    const words = parameters.filter((parameter) => typeof parameter === 'string');
+    const input = parameters.find((parameter) => typeof parameter === 'object');
+    const running = run(process.execPath, ['dist/bin/fieldloom.js', '--json', ...words], {
       cwd: ROOT,
       env: this.childEnv,
     });
-    return JSON.parse(stdout);
+    running.child.stdin?.end(input?.input);
+    return JSON.parse((await running).stdout);
   }
 
   async get<T>(path: string): Promise<T> {
