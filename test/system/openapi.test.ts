@@ -177,7 +177,6 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
     for (const [method, path] of [
       ['GET', '/access/clients'],
       ['POST', '/access/clients'],
-      ['POST', `/dead-letters/${deadLetter}/replay`],
       ['POST', '/api/ws-ticket'],
     ] as const) {
       const body = method === 'POST' ? {} : undefined;
