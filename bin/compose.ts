@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { addCredentials, type Credentials } from './credentials.js';
 
 /** One entry of a Node-RED flow file. */
 export interface FlowNode {
@@ -14,6 +15,25 @@ const FILE_REFERENCE = /^file:((?:pages|functions)\/[\w.-]+)$/;
 
 export function fileReference(value: unknown): string | undefined {
   return typeof value === 'string' ? FILE_REFERENCE.exec(value)?.[1] : undefined;
+}
+
+const VARIABLE = /^\$\{\w+\}$/;
+
+/**
+ * Node-RED keeps credentials in a file of their own; a flow file names the variables that they come from.
+ * @throws Error where one is not `${NAME}`: a secret has no place in a flow file
+ */
+function takeCredentials(nodes: readonly FlowNode[]): { nodes: FlowNode[]; credentials: Credentials } {
+  const credentials: Credentials = {};
+  const without = nodes.map(({ credentials: own, ...node }) => {
+    if (own !== undefined) {
+      const wrong = Object.entries(own as object).find(([, value]) => !VARIABLE.test(String(value)));
+      if (wrong) throw new Error(`${wrong[0]} of node ${node.id}: accepted is a variable such as \${NAME}`);
+      credentials[node.id] = own as Record<string, string>;
+    }
+    return node as FlowNode;
+  });
+  return { nodes: without, credentials };
 }
 
 /** The flow files of a folder by their base name, as they are written: with references to files. */
@@ -52,7 +72,9 @@ function isSimulation(node: FlowNode): boolean {
 
 /** The same for the same content, however it is laid out and whether or not the simulation is on. */
 function fingerprint(nodes: FlowNode[]): string {
-  return createHash('sha256').update(JSON.stringify(setSimulation(nodes, true))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(setSimulation(nodes, true)))
+    .digest('hex');
 }
 
 async function readJson<T>(file: string): Promise<T | undefined> {
@@ -73,15 +95,27 @@ export type Composition = 'composed' | 'kept';
 export async function installFlows(
   folder: string,
   directory: string,
-  options: { simulate: boolean },
+  options: { simulate: boolean; credentialSecret: string },
 ): Promise<Composition> {
   const file = join(directory, 'flows.json');
   const noteFile = join(directory, 'flows.composed.json');
   const present = await readJson<FlowNode[]>(file);
   const note = await readJson<{ sha256: string }>(noteFile);
-  const edited = present !== undefined && fingerprint(present) !== note?.sha256;
-  const nodes = setSimulation(edited ? present : await composeFlows(folder), options.simulate);
-  await writeFile(file, `${JSON.stringify(nodes, null, 4)}\n`);
-  if (!edited) await writeFile(noteFile, `${JSON.stringify({ sha256: fingerprint(nodes) })}\n`);
-  return edited ? 'kept' : 'composed';
+  if (present !== undefined && fingerprint(present) !== note?.sha256) {
+    await writeFlows(file, setSimulation(present, options.simulate));
+    return 'kept';
+  }
+  const { nodes, credentials } = takeCredentials(await composeFlows(folder));
+  await addCredentials(join(directory, 'flows_cred.json'), options.credentialSecret, credentials);
+  await writeFlows(file, setSimulation(nodes, options.simulate));
+  await writeFile(noteFile, `${JSON.stringify({ sha256: fingerprint(nodes) })}\n`);
+  return 'composed';
+}
+
+/** At once or not at all: a start that is killed must not leave half a flow. */
+async function writeFlows(file: string, nodes: FlowNode[]): Promise<void> {
+  const text = `${JSON.stringify(nodes, null, 4)}\n`;
+  if (text === (await readFile(file, 'utf8').catch(() => undefined))) return;
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
 }

@@ -34,7 +34,11 @@ export interface EditorLogin {
 }
 
 /** Node-RED's settings. Nothing in them lets the editor or the runtime ask another host. */
-export function nodeRedSettings(settings: Settings, credentialSecret: string, login: EditorLogin | undefined) {
+export function nodeRedSettings(
+  settings: Settings,
+  credentialSecret: string,
+  login: EditorLogin | undefined,
+) {
   const user = login && { username: login.username, permissions: '*' };
   return {
     userDir: settings.directory,
@@ -71,4 +75,3 @@ export function nodeRedSettings(settings: Settings, credentialSecret: string, lo
     },
   };
 }
-

@@ -3,11 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import RED from 'node-red';
-import { version } from '../package.json';
 import { FieldloomError } from '../lib/core/errors.js';
 import { health } from '../nodes/runtime/health.js';
 import { unknownApiPath } from '../nodes/runtime/http.js';
 import { metricsText } from '../nodes/runtime/metrics.js';
+import { version } from '../package.json';
 import { type Composition, installFlows } from './compose.js';
 import { nodeRedSettings, PACKAGE_ROOT } from './editor.js';
 import { editorLogin } from './editor-login.js';
@@ -43,7 +43,8 @@ async function choosePorts(settings: Settings): Promise<number> {
   for (const [name, port] of wanted) {
     if (port === undefined) continue;
     const free = await isFree(settings.host, port).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRNOTAVAIL' && error.code !== 'ENOTFOUND' && error.code !== 'EACCES') throw error;
+      if (error.code !== 'EADDRNOTAVAIL' && error.code !== 'ENOTFOUND' && error.code !== 'EACCES')
+        throw error;
       const [variable, value] = error.code === 'EACCES' ? [name, port] : ['HOST', settings.host];
       const accepted =
         error.code === 'EACCES' ? 'a port that this user may open' : 'an address of this machine';
@@ -82,7 +83,10 @@ function publish(settings: Settings, mqttPort: number): void {
 }
 
 function answerJson(response: ServerResponse, status: number, body: object) {
-  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
+  response.writeHead(status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Cache-Control': 'no-store',
+  });
   response.end(JSON.stringify(body));
 }
 
@@ -91,7 +95,7 @@ const ownPaths: Handler = (request, response, next) => {
   const path = request.url?.split('?')[0];
   if (path === '/health') {
     const { ok, parts } = health(PARTS);
-    answerJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'failing', ...parts, version });
+    answerJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'failed', ...parts, version });
   } else if (path === '/metrics') {
     metricsText().then(
       ({ type, text }) => response.writeHead(200, { 'Content-Type': type }).end(text),

@@ -6,7 +6,10 @@ import { dirname } from 'node:path';
  * The secret in `file`, made where there is none yet: 32 random bytes in base64url, readable by its owner alone.
  * Two starts at once agree on one secret.
  */
-export async function secret(file: string, make = () => randomBytes(32).toString('base64url')): Promise<string> {
+export async function secret(
+  file: string,
+  make = () => randomBytes(32).toString('base64url'),
+): Promise<string> {
   const present = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

@@ -1,5 +1,5 @@
-import { version } from '../package.json';
 import { FieldloomError, hasCode } from '../lib/core/errors.js';
+import { version } from '../package.json';
 import { type Gateway, startGateway } from './gateway.js';
 import { readSettings, type Settings } from './settings.js';
 
@@ -67,7 +67,8 @@ async function main() {
   const gateway = await startGateway(settings);
   stopOnSignals(gateway);
   if (await gateway.ready(READY_MS)) console.log(greeting(settings, gateway));
-  else console.error(`not ready after ${READY_MS / 1000} s: ${settings.publicUrl}/health tells what is missing`);
+  else
+    console.error(`not ready after ${READY_MS / 1000} s: ${settings.publicUrl}/health tells what is missing`);
 }
 
 main().catch((error: unknown) => {

@@ -18,7 +18,8 @@ export function isApiPath(path: string): boolean {
   return API_ROOTS.some((root) => path === `/${root}` || path.startsWith(`/${root}/`));
 }
 
-const withoutTrailingSlash = (path: string) => (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path);
+const withoutTrailingSlash = (path: string) =>
+  path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 
 function decode(parameters: TopicParameters): TopicParameters {
   try {
@@ -26,7 +27,9 @@ function decode(parameters: TopicParameters): TopicParameters {
       Object.entries(parameters).map(([name, value]) => [name, decodeURIComponent(value)]),
     );
   } catch (error) {
-    throw new FieldloomError('invalid_input', 'the path holds a % that is no percent-encoding', { cause: error });
+    throw new FieldloomError('invalid_input', 'the path holds a % that is no percent-encoding', {
+      cause: error,
+    });
   }
 }
 

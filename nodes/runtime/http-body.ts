@@ -6,7 +6,10 @@ import { parseJson } from '../../lib/core/json.js';
 export const MAX_BODY_BYTES = 1024 * 1024;
 
 const tooLarge = () =>
-  new FieldloomError('payload_too_large', `the body is too large: at most ${MAX_BODY_BYTES} bytes are accepted`);
+  new FieldloomError(
+    'payload_too_large',
+    `the body is too large: at most ${MAX_BODY_BYTES} bytes are accepted`,
+  );
 
 function read(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {

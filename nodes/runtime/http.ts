@@ -8,7 +8,13 @@ import { guardOf, mayReadWithoutToken, whoAsks } from './guard.js';
 import { readJsonBody } from './http-body.js';
 
 /** The part of an Express request that we lean on. */
-type HttpRequest = IncomingMessage & { path: string; query: unknown; url: string; _body?: boolean; body?: unknown };
+type HttpRequest = IncomingMessage & {
+  path: string;
+  query: unknown;
+  url: string;
+  _body?: boolean;
+  body?: unknown;
+};
 type Next = (error?: unknown) => void;
 
 export interface Routes {
@@ -32,7 +38,11 @@ function write(response: ServerResponse, answer: Answer, withBody: boolean) {
 }
 
 /** Answers an unknown path of the API with 404 as JSON; leaves every other to who comes next. */
-export function unknownApiPath(request: IncomingMessage & { path?: string }, response: ServerResponse, next: Next) {
+export function unknownApiPath(
+  request: IncomingMessage & { path?: string },
+  response: ServerResponse,
+  next: Next,
+) {
   const path = request.path ?? '/';
   if (!isApiPath(path)) return next();
   request.resume();
@@ -105,7 +115,10 @@ function createRegistry(RED: NodeAPI): Registry {
         const allowed = [...new Set(found.map(({ value }) => value.method))].join(', ');
         response.setHeader('Allow', allowed);
         return fail(
-          new FieldloomError('method_not_allowed', `${request.method} ${request.path}: accepted is ${allowed}`),
+          new FieldloomError(
+            'method_not_allowed',
+            `${request.method} ${request.path}: accepted is ${allowed}`,
+          ),
         );
       }
       answer(request, matching).then((done) => write(response, done, withBody), fail);

@@ -30,7 +30,9 @@ const PHRASES = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden' } as
 
 function refuse(socket: Duplex, status: keyof typeof PHRASES) {
   const challenge = status === 401 ? 'WWW-Authenticate: Bearer\r\n' : '';
-  socket.end(`HTTP/1.1 ${status} ${PHRASES[status]}\r\n${challenge}Connection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.end(
+    `HTTP/1.1 ${status} ${PHRASES[status]}\r\n${challenge}Connection: close\r\nContent-Length: 0\r\n\r\n`,
+  );
 }
 
 /** A page of this host, one of the listed, or no page at all (a program sends no Origin). */
