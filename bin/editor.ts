@@ -22,6 +22,8 @@ function logLine(entry: LogEntry): void {
   const ours = entry.type?.startsWith('fieldloom-') ?? false;
   if (entry.level > WARN && !ours) return;
   const text = entry.msg instanceof Error ? entry.msg.message : String(entry.msg);
+  // Said as a warning of what we have chosen ourselves.
+  if (text.startsWith('Projects disabled')) return;
   const source = entry.type === undefined ? '' : `[${entry.type}:${entry.name ?? entry.id}] `;
   const line = `${new Date(entry.timestamp).toISOString()} ${LEVEL_NAMES[entry.level] ?? 'info'} ${source}${text}`;
   if (entry.level <= WARN) console.error(line);

@@ -150,9 +150,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
   );
   server.listen({ host: settings.host, port: settings.port });
   await once(server, 'listening');
-  const started = once(RED.events, 'flows:started');
   await RED.start();
-  await started;
 
   return {
     mqttPort,
