@@ -71,6 +71,7 @@ export interface MachineStatistics {
   busyMs: number;
   /** Cycles that ended in the span. */
   cycles: number;
+  /** Changes of state in the span. */
   changes: number;
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NodeAPI } from 'node-red';
-import { FieldloomError } from '../../lib/core/errors.js';
+import { asError, FieldloomError } from '../../lib/core/errors.js';
 import { problem } from '../../lib/web/problem.js';
 import type { Answer, Route } from '../../lib/web/route.js';
 import { createPathTable, isApiPath } from '../../lib/web/router.js';
@@ -100,7 +100,10 @@ function createRegistry(RED: NodeAPI): Registry {
       const fail = (error: unknown) => {
         // What is left of a body that nobody wants is read and dropped.
         request.resume();
-        write(response, problem(error), withBody);
+        const answered = problem(error);
+        // What is our own fault tells the client nothing: the reason is for the log.
+        if (answered.status === 500) RED.log.error(`${request.method} ${request.path}: ${asError(error).stack}`);
+        write(response, answered, withBody);
       };
       let found: ReturnType<typeof table.find>;
       try {
