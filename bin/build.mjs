@@ -69,6 +69,7 @@ async function bundleClient() {
     minify: true,
     sourcemap: true,
     outdir: 'dist/client/browser',
+    loader: { '.css': 'text' },
     logLevel: 'warning',
   });
 }
@@ -76,6 +77,8 @@ async function bundleClient() {
 await rm('dist', { recursive: true, force: true });
 await generateWireTypes();
 const tsc = createRequire(import.meta.url).resolve('typescript/package.json');
-execFileSync(process.execPath, [join(dirname(tsc), 'bin/tsc'), '-p', '.'], { stdio: 'inherit' });
+for (const project of ['.', 'client/browser']) {
+  execFileSync(process.execPath, [join(dirname(tsc), 'bin/tsc'), '-p', project], { stdio: 'inherit' });
+}
 await copyBesideCode();
 await bundleClient();
