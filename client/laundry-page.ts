@@ -229,6 +229,11 @@ export class LaundryPage {
     }
   }
 
+  /** While the gateway does not answer, only the shops are asked for: one sign of life is enough. */
+  private async whenReachable(task: () => Promise<void>): Promise<void> {
+    if (this.state.reachable) await this.whenVisible(task);
+  }
+
   private failed(error: unknown): void {
     const { status } = asApiError(error);
     if (isUnreachable(error)) {
@@ -316,7 +321,7 @@ export class LaundryPage {
     const statistics = new Repeat(
       clock,
       () => STATISTICS_EVERY_MS,
-      () => this.whenVisible(() => this.loadStatistics(storeId)),
+      () => this.whenReachable(() => this.loadStatistics(storeId)),
     );
     const early: FeedState[] = [];
     const feed = openFeed(storeId, {

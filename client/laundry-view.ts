@@ -145,7 +145,7 @@ const KIND_ICONS = {
 
 /** From this many machines in a shop on, tiles leave out their figures. */
 const COMPACT_FROM = 60;
-const CHANGES_SHOWN = 20;
+const CHANGES_SHOWN = 16;
 
 /** A machine's last 24 hours; the page keeps them, since they cost more than the rest. */
 export type Strips = (
@@ -159,6 +159,12 @@ export type Strips = (
 export function viewOf(state: LaundryPageState, strips: Strips, now: number): LaundryView {
   const labels = shortIds(state.storeIds ?? []);
   const label = (storeId: string) => `Shop ${labels.get(storeId) ?? storeId.slice(0, 8)}`;
+  const connection = connectionView(
+    state.shown.map(({ feed }) => feed),
+    state.reachable,
+    state.answeredAt,
+    now,
+  );
   const refused = refusedView(state.refused, now);
   const offline = state.shown
     .filter(({ loaded }) => loaded)
@@ -167,15 +173,14 @@ export function viewOf(state: LaundryPageState, strips: Strips, now: number): La
     phase: phaseOf(state),
     problem: state.problem,
     login: state.login,
-    connection: connectionView(
-      state.shown.map(({ feed }) => feed),
-      state.reachable,
-      state.answeredAt,
-      now,
-    ),
+    connection,
     choices: choicesOf(state, label),
+    // How long a machine has been busy is known only up to when we last heard.
     shops: state.shown.map((shown) =>
-      shopView(shown, label(shown.shop.storeId), state.filters.get(shown.shop.storeId) ?? 'all', strips, now),
+      shopView(shown, label(shown.shop.storeId), state.filters.get(shown.shop.storeId) ?? 'all', strips, {
+        now,
+        trueAt: connection.trueAt,
+      }),
     ),
     attention: refused.attention === undefined ? offline : [...offline, refused.attention],
     changes: changesOf(state, label, now),
@@ -208,7 +213,7 @@ function shopView(
   label: string,
   filter: Filter,
   strips: Strips,
-  now: number,
+  { now, trueAt }: { now: number; trueAt: number },
 ): ShopView {
   const machines = shop.controllers.flatMap((controller) => controller.machines);
   const short = shortIds(shop.controllers.map(({ controllerId }) => controllerId));
@@ -220,8 +225,8 @@ function shopView(
           machine,
           controller,
           shop.statistics?.get(machine.key),
-          strips(machine, shop, controller, now),
-          now,
+          strips(machine, shop, controller, trueAt),
+          trueAt,
         ),
       );
     return controllerView(controller, short.get(controller.controllerId) ?? '', tiles, now);
