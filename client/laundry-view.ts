@@ -60,7 +60,7 @@ export interface TileView {
   cycles: string;
   share: string;
   segments: readonly StripSegment[];
-  /** Changes exactly when the tile has to be drawn again. */
+  /** Changes exactly when anything but the strip has to be drawn again. */
   memo: string;
 }
 
@@ -332,7 +332,7 @@ export function tileView(
     cycles,
     share,
     segments,
-    memo: [status, age, cycles, share, kind, since, segments.length, segments.at(-1)?.to].join('|'),
+    memo: [status, age, cycles, share, kind, since].join('|'),
   };
 }
 
