@@ -1,0 +1,2 @@
+import type { Settings } from './settings.js';
+export async function renewSimulatedLogins(_settings: Settings, _mqttPort: number): Promise<void> {}
