@@ -216,14 +216,14 @@ describe('live feed client', () => {
     it(`is refused, and tries no more, when its ticket is answered with ${status}`, async () => {
       const watched = watch({ ticket: () => Promise.reject(Object.assign(new Error('no'), { status })) });
       assert.equal((await watched.state('refused')).reason, reason);
-      assert.equal(watched.clock.waiting, 0);
+      assert.equal(watched.clock.timers, 0);
     });
   }
 
   it('tries again when no ticket can be had because the gateway is away', async () => {
     const watched = watch({ ticket: () => Promise.reject(Object.assign(new Error('away'), { status: 0 })) });
     await watched.state('disconnected');
-    assert.equal(watched.clock.waiting, 1);
+    assert.equal(watched.clock.timers, 1);
   });
 
   for (const [code, reason] of [
@@ -235,7 +235,7 @@ describe('live feed client', () => {
       const socket = await liveConnection(watched);
       socket.close(code);
       assert.equal((await watched.state('refused')).reason, reason);
-      assert.equal(watched.clock.waiting, 0);
+      assert.equal(watched.clock.timers, 0);
       watched.device.returned();
       assert.equal(watched.states.at(-1)?.kind, 'refused');
       watched.feed.resume();
@@ -258,7 +258,7 @@ describe('live feed client', () => {
     const closed = once(socket, 'close');
     watched.feed.close();
     await closed;
-    assert.equal(watched.clock.waiting, 0);
+    assert.equal(watched.clock.timers, 0);
     assert.equal(watched.states.at(-1)?.kind, 'live');
   });
 });
