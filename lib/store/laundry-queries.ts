@@ -102,6 +102,7 @@ export function laundryQueries(store: Pick<Store, 'db'>): LaundryQueries {
           const { controllerId, online, lastSeen } = controller;
           const key = keyOf(controllerId, machine.relayId);
           const surroundings: Surroundings = {
+            knownFrom: machine.since < window.to ? machine.since : Number.NEGATIVE_INFINITY,
             throughout: machine.since < window.to ? machine.status : after.get(key),
             knownUntil: online || machine.since >= window.to ? now : Math.min(now, lastSeen),
           };

@@ -51,8 +51,8 @@ export function changeOf(row: LaundryStateChangeTable): StateChange {
 }
 
 /**
- * Controllers with their machines, in the order of their ids: all, one store's, or one. Both tables are read in one
- * transaction's view: a controller and its machines are never of different revisions.
+ * Controllers with their machines, in the order of their ids: all, one store's, or one. One query, so
+ * that a controller and its machines are never of different revisions.
  */
 export async function loadControllers(
   { db }: Pick<Store, 'db'>,

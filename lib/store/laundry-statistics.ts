@@ -31,6 +31,8 @@ export interface Transition {
 export interface Surroundings {
   /** The status through the whole window where it has no change inside; undefined where not known. */
   throughout: MachineStatus | undefined;
+  /** Since when that is so, epoch ms; minus infinity where it was so before the window. */
+  knownFrom: number;
   /** Until when the last status is known, epoch ms: now, or the last word of a controller that is away. */
   knownUntil: number;
 }
@@ -42,11 +44,11 @@ export interface Surroundings {
  */
 export function statisticsOf(
   transitions: readonly Transition[],
-  { throughout, knownUntil }: Surroundings,
+  { throughout, knownFrom, knownUntil }: Surroundings,
   { from, to }: Window,
 ): Pick<MachineStatistics, 'busyMs' | 'cycles' | 'changes'> {
   let status = transitions.length === 0 ? throughout : (transitions[0]?.previousStatus ?? undefined);
-  let since = from;
+  let since = transitions.length === 0 ? Math.max(from, knownFrom) : from;
   let busyMs = 0;
   let cycles = 0;
   for (const transition of transitions) {

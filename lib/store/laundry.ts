@@ -39,7 +39,7 @@ function laundryStatements(store: Store) {
       ]),
     { affects: 1 },
   );
-  const updateController = prepare<LaundryControllerTable & { loaded_revision: number }>(
+  const updateController = prepare<LaundryControllerTable & { expected_revision: number }>(
     db,
     (value) =>
       db
@@ -52,7 +52,7 @@ function laundryStatements(store: Store) {
         })
         .where('store_id', '=', value('store_id'))
         .where('controller_id', '=', value('controller_id'))
-        .where('revision', '=', value('loaded_revision')),
+        .where('revision', '=', value('expected_revision')),
     { affects: 1 },
   );
   const upsertMachine = prepare<LaundryMachineTable>(db, (value) =>
@@ -70,25 +70,18 @@ function laundryStatements(store: Store) {
   );
   const deadLetter = deadLetterStatement(store);
 
-  const controllerOf = ({
-    storeId,
-    controllerId,
-    revision,
-    lastSeen,
-    intervalMs,
-    online,
-  }: ControllerRecord) => {
+  const controllerOf = (controller: ControllerRecord, expectedRevision: number) => {
     const row = {
-      store_id: storeId,
-      controller_id: controllerId,
-      revision: revision + 1,
-      last_seen: lastSeen,
-      interval_ms: intervalMs,
-      online: online ? 1 : 0,
-      loaded_revision: revision,
+      store_id: controller.storeId,
+      controller_id: controller.controllerId,
+      revision: controller.revision,
+      last_seen: controller.lastSeen,
+      interval_ms: controller.intervalMs,
+      online: controller.online ? 1 : 0,
+      expected_revision: expectedRevision,
     };
     // The guard comes first: a unit that is void by it has written nothing that would have to be undone.
-    return revision === 0 ? insertController(row) : updateController(row);
+    return expectedRevision === 0 ? insertController(row) : updateController(row);
   };
   const messageOf = (message: MessageRecord) =>
     insertMessage({
@@ -102,9 +95,16 @@ function laundryStatements(store: Store) {
     });
 
   return {
-    save({ controller, machines, changes, deadLetters, message }: LaundryWrite): Statement[] {
+    save({
+      expectedRevision,
+      controller,
+      machines,
+      changes,
+      deadLetters,
+      message,
+    }: LaundryWrite): Statement[] {
       const { storeId, controllerId } = controller;
-      const unit = [controllerOf(controller)];
+      const unit = [controllerOf(controller, expectedRevision)];
       for (const machine of machines) {
         unit.push(
           upsertMachine({
