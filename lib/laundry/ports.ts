@@ -22,7 +22,10 @@ export interface MachineRecord {
 export interface ControllerRecord {
   storeId: string;
   controllerId: string;
-  /** Counts writes: a write of another gateway in between makes ours void (store_conflict). */
+  /**
+   * A number that no two writes of a controller share (the backend draws it): a write of another gateway in between
+   * makes ours void (store_conflict), also where several of ours are in flight, each built on the one before.
+   */
   revision: number;
   lastSeen: number;
   /** Learnt from its own rhythm. */
@@ -56,7 +59,9 @@ export interface MessageRecord {
 
 /** All that one message changes: written together or not at all. */
 export interface LaundryWrite {
-  /** With `revision` as it was loaded; stored with one more. 0: not stored yet. */
+  /** The revision that must be stored for this write to count. 0: the controller is not stored yet. */
+  expectedRevision: number;
+  /** Stored as it is, with its new revision. */
   controller: ControllerRecord;
   /** Machines that differ from what is stored. */
   machines: readonly MachineRecord[];
@@ -71,8 +76,32 @@ export interface LaundryStore {
     storeId: string,
     controllerId: string,
   ): Promise<{ controller: ControllerRecord; machines: MachineRecord[] } | undefined>;
-  /** @throws FieldloomError store_conflict where the stored revision is another */
+  /** @throws FieldloomError store_conflict where the stored revision is not `expectedRevision` */
   save(write: LaundryWrite): Promise<void>;
   /** For messages that belong to no known controller, or none of whose parts was accepted. */
   refuse(deadLetters: readonly DeadLetter[], message?: MessageRecord): Promise<void>;
+}
+
+/** A state that a reporter has seen and that waits to be sent, or is the newest of its relay. */
+export interface QueuedReport {
+  /** UUID version 7, given by the reporter: the order of ids is the order of sending. */
+  id: string;
+  relayId: number;
+  machineType: MachineType;
+  status: MachineStatus;
+  lastUpdated: number;
+}
+
+/**
+ * One reporter's states on disk (table `laundry_report`, by its name `<storeId>/<controllerId>`). The reporter
+ * removes what is acknowledged and no longer the newest of its relay; so the newest state of each relay is always
+ * there, and a restart knows them all.
+ */
+export interface ReportQueue {
+  /** Everything, oldest id first. */
+  all(): Promise<QueuedReport[]>;
+  /** Fulfils when all of them are committed. */
+  add(reports: readonly QueuedReport[]): Promise<void>;
+  /** Ids that are not there are no error. */
+  remove(ids: readonly string[]): Promise<void>;
 }

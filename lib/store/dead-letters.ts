@@ -1,0 +1,124 @@
+import type { DeadLetter } from '../core/dead-letter.js';
+import { FieldloomError } from '../core/errors.js';
+import { newId } from './ids.js';
+import { type Page, type PageRequest, pageLimit, pageOf, readCursor } from './page.js';
+import { insertOnce, placeholders, prepare } from './prepared.js';
+import type { Statement, Store } from './store.js';
+import type { DeadLetterTable } from './tables.js';
+
+export interface StoredDeadLetter extends DeadLetter {
+  id: string;
+}
+
+export interface DeadLetterFilter extends PageRequest {
+  protocol?: string;
+  /** Received at this instant or later, epoch ms. */
+  since?: number;
+}
+
+export interface DeadLetters {
+  /** Fulfils when all of them are committed. */
+  add(...letters: readonly DeadLetter[]): Promise<void>;
+  /** @throws FieldloomError not_found */
+  get(id: string): Promise<StoredDeadLetter>;
+  /** Newest first. @throws FieldloomError invalid_input */
+  page(filter?: DeadLetterFilter): Promise<Page<StoredDeadLetter>>;
+  /** After a replay: its message is a row now. False where it is gone already. */
+  remove(id: string): Promise<boolean>;
+  count(protocol?: string): Promise<number>;
+}
+
+const COLUMNS = [
+  'id',
+  'protocol',
+  'topic',
+  'code',
+  'message',
+  'pointer',
+  'size',
+  'received_at',
+  'payload',
+] as const;
+
+/** Makes the statement that keeps a dead letter, for a unit that writes more beside it. */
+export function deadLetterStatement(store: Pick<Store, 'db' | 'dialect'>): (letter: DeadLetter) => Statement {
+  const insert = prepare<DeadLetterTable>(store.db, (value) =>
+    insertOnce(store, 'dead_letter', placeholders<'dead_letter'>(value, COLUMNS), ['id']),
+  );
+  return (letter) =>
+    insert({
+      id: newId(letter.receivedAt),
+      protocol: letter.protocol,
+      topic: letter.topic,
+      code: letter.code,
+      message: letter.message,
+      pointer: letter.pointer ?? null,
+      size: letter.payload.byteLength,
+      received_at: letter.receivedAt,
+      payload: letter.payload,
+    });
+}
+
+export function deadLetters(store: Store): DeadLetters {
+  const { db } = store;
+  const statementOf = deadLetterStatement(store);
+  const removal = prepare<{ id: string }>(
+    db,
+    (value) => db.deleteFrom('dead_letter').where('id', '=', value('id')),
+    {
+      affects: 1,
+    },
+  );
+  return {
+    add: (...letters) => store.commit(letters.map(statementOf)),
+
+    async get(id) {
+      const row = await db.selectFrom('dead_letter').selectAll().where('id', '=', id).executeTakeFirst();
+      if (row === undefined) throw new FieldloomError('not_found', `there is no dead letter ${id}`);
+      return letterOf(row);
+    },
+
+    async page(filter = {}) {
+      const limit = pageLimit(filter);
+      let query = db
+        .selectFrom('dead_letter')
+        .selectAll()
+        .orderBy('id', 'desc')
+        .limit(limit + 1);
+      if (filter.protocol !== undefined) query = query.where('protocol', '=', filter.protocol);
+      if (filter.since !== undefined) query = query.where('received_at', '>=', filter.since);
+      if (filter.cursor !== undefined) query = query.where('id', '<', readCursor(filter.cursor, 'string')[0]);
+      return pageOf(await query.execute(), limit, letterOf, ({ id }) => [id]);
+    },
+
+    async remove(id) {
+      try {
+        await store.commit([removal({ id })]);
+        return true;
+      } catch (error) {
+        if (error instanceof FieldloomError && error.code === 'store_conflict') return false;
+        throw error;
+      }
+    },
+
+    async count(protocol) {
+      let query = db.selectFrom('dead_letter').select((is) => is.fn.countAll<number>().as('count'));
+      if (protocol !== undefined) query = query.where('protocol', '=', protocol);
+      return Number((await query.executeTakeFirstOrThrow()).count);
+    },
+  };
+}
+
+function letterOf(row: DeadLetterTable): StoredDeadLetter {
+  const { payload } = row;
+  return {
+    id: row.id,
+    protocol: row.protocol,
+    topic: row.topic,
+    code: row.code as DeadLetter['code'],
+    message: row.message,
+    ...(row.pointer === null ? {} : { pointer: row.pointer }),
+    payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+    receivedAt: Number(row.received_at),
+  };
+}
