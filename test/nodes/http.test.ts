@@ -47,7 +47,7 @@ describe('REST routes of a runtime', () => {
     return {
       status: answer.status,
       headers: answer.headers,
-      body: answer.headers.get('content-type')?.startsWith('application/json') ? JSON.parse(text) : text,
+      body: text !== '' && answer.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text,
     };
   };
   const json = (body: string, type = 'application/json') => ({
@@ -124,7 +124,7 @@ describe('REST routes of a runtime', () => {
     routes(runtime.RED).add([route('GET', '/stores', () => ({ body: { items: [] } }))]);
     const answer = await ask('/stores', { method: 'HEAD' });
     assert.equal(answer.status, 200);
-    assert.equal(answer.body === '' || answer.body === undefined, true);
+    assert.equal(answer.body, '');
   });
 
   for (const [what, init, status, code] of [
