@@ -13,6 +13,10 @@ export interface Guard {
   verify(token: string): Promise<UserPrincipal>;
   /** The user a one-time ticket was given to, once. @throws FieldloomError invalid_token */
   redeem(ticket: string): Promise<UserPrincipal>;
+  /** Calls back within 5 s of a revocation or a change of what a user may. @returns what ends it */
+  onUserChanged(listener: (userId: number) => void): () => void;
+  /** What the user may now; undefined once revoked. */
+  user(userId: number): Promise<UserPrincipal | undefined>;
 }
 
 const guards = new WeakMap<object, Set<Guard>>();

@@ -18,6 +18,8 @@ function guard(mode: 'open' | 'token') {
       if (token === 'bob') return bob;
       throw new FieldloomError('invalid_token', 'no such token');
     },
+    onUserChanged: () => () => {},
+    user: async () => undefined,
     async redeem(): Promise<UserPrincipal> {
       throw new FieldloomError('invalid_token', 'no tickets here');
     },

@@ -25,6 +25,8 @@ describe('the WebSocket door of a runtime', () => {
         if (token !== 'ann') throw new FieldloomError('invalid_token', 'no such token');
         return ann;
       },
+      onUserChanged: () => () => {},
+      user: async () => undefined,
       async redeem(ticket) {
         if (!tickets.delete(ticket)) throw new FieldloomError('invalid_token', 'no such ticket');
         return ann;
