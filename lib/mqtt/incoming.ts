@@ -113,7 +113,7 @@ export class Incoming {
 
   #pause(attempt: number, signal: AbortSignal): Promise<void> {
     const delay = backoffDelay(attempt, this.#options.retry);
-    return this.#wait(delay, signal, () => {});
+    return this.#wait(delay, signal);
   }
 
   /** False where the time is over and nobody came. */
@@ -131,7 +131,7 @@ export class Incoming {
     return false;
   }
 
-  #wait(ms: number, signal: AbortSignal, start: (end: () => void) => (() => void) | void): Promise<void> {
+  #wait(ms: number, signal: AbortSignal, start?: (end: () => void) => () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(ENDED);
       const finish = (settle: () => void) => {
@@ -144,7 +144,7 @@ export class Incoming {
       const abort = () => finish(() => reject(ENDED));
       const timer = this.#options.clock.setTimer(end, ms);
       signal.addEventListener('abort', abort);
-      const stop = start(end);
+      const stop = start?.(end);
     });
   }
 }
