@@ -3,7 +3,7 @@ import { Access } from '../../lib/access/access.js';
 import { accessRoutes } from '../../lib/access/http.js';
 import { secret } from '../../lib/access/secrets.js';
 import { Tickets } from '../../lib/access/tickets.js';
-import { Tokens, type TokenSigner } from '../../lib/access/token.js';
+import { type TokenSigner, Tokens } from '../../lib/access/token.js';
 import { FieldloomError } from '../../lib/core/errors.js';
 import { defineNode } from '../runtime/define-node.js';
 import { addGuard } from '../runtime/guard.js';

@@ -49,7 +49,8 @@ function connectionOptions(
   { username, password }: Partial<Credentials>,
 ): Omit<ConnectionOptions, 'log'> {
   const tls = config.tls ? (RED.nodes.getNode(config.tls) as TlsNode | null) : undefined;
-  if (tls === null) throw new FieldloomError('missing_setting', 'the TLS configuration of this connection is missing');
+  if (tls === null)
+    throw new FieldloomError('missing_setting', 'the TLS configuration of this connection is missing');
   return {
     url: config.url,
     version: config.protocolVersion === '5' ? '5' : '3.1.1',

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { NodeAPI } from 'node-red';
 import { asError, FieldloomError } from '../../lib/core/errors.js';
 import { openWhenPossible } from '../../lib/store/open-when-possible.js';
-import { type RetentionSettings, type Retention, startRetention } from '../../lib/store/retention.js';
+import { type Retention, type RetentionSettings, startRetention } from '../../lib/store/retention.js';
 import type { Store } from '../../lib/store/store.js';
 import { defineNode } from '../runtime/define-node.js';
 import { addHealthCheck, type Health } from '../runtime/health.js';

@@ -6,7 +6,14 @@ import { addGuard } from '../../nodes/runtime/guard.js';
 import { routes } from '../../nodes/runtime/http.js';
 import { httpRuntime, type Runtime } from '../support/runtime.js';
 
-const ann: UserPrincipal = { role: 'user', userId: 1, username: 'ann', admin: true, companies: [], stores: [] };
+const ann: UserPrincipal = {
+  role: 'user',
+  userId: 1,
+  username: 'ann',
+  admin: true,
+  companies: [],
+  stores: [],
+};
 const bob: UserPrincipal = { ...ann, userId: 2, username: 'bob', admin: false };
 
 function guard(mode: 'open' | 'token') {
@@ -92,7 +99,8 @@ describe('REST routes of a runtime', () => {
   });
 
   it('are mounted once, however often they come and go', async () => {
-    const layers = () => (runtime.RED.httpNode as unknown as { _router: { stack: unknown[] } })._router.stack.length;
+    const layers = () =>
+      (runtime.RED.httpNode as unknown as { _router: { stack: unknown[] } })._router.stack.length;
     routes(runtime.RED).add([])();
     const before = layers();
     for (let deploy = 0; deploy < 50; deploy += 1) {
@@ -184,7 +192,9 @@ describe('REST routes of a runtime', () => {
         ),
       );
     const statuses = async (init: RequestInit) =>
-      Promise.all(['open', 'read', 'user', 'admin'].map(async (name) => (await ask(`/api/${name}`, init)).status));
+      Promise.all(
+        ['open', 'read', 'user', 'admin'].map(async (name) => (await ask(`/api/${name}`, init)).status),
+      );
 
     it('with reading open: without a token only what reads, an admin everywhere', async () => {
       all();

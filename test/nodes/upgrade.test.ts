@@ -7,7 +7,14 @@ import { addGuard } from '../../nodes/runtime/guard.js';
 import { addUpgrade, type UpgradeRequest } from '../../nodes/runtime/upgrade.js';
 import { httpRuntime, type Runtime } from '../support/runtime.js';
 
-const ann: UserPrincipal = { role: 'user', userId: 1, username: 'ann', admin: true, companies: [], stores: [] };
+const ann: UserPrincipal = {
+  role: 'user',
+  userId: 1,
+  username: 'ann',
+  admin: true,
+  companies: [],
+  stores: [],
+};
 const TEMPLATE = '/realtime/stores/{store_id}';
 
 describe('the WebSocket door of a runtime', () => {

@@ -67,7 +67,9 @@ describe('a link whose broker comes later', () => {
 
   it('refuses at once what does not want to wait', async () => {
     const late = createLateLink();
-    await assert.rejects(late.publish('a', 'x', { qos: 1, wait: false }), (error) => hasCode(error, 'not_connected'));
+    await assert.rejects(late.publish('a', 'x', { qos: 1, wait: false }), (error) =>
+      hasCode(error, 'not_connected'),
+    );
   });
 
   it('lets no more than 1,000 publishes wait', async () => {
@@ -94,7 +96,10 @@ describe('a link whose broker comes later', () => {
     const closed = (error: unknown) => hasCode(error, 'link_closed');
     const waiting = [
       assert.rejects(late.publish('a', 'x', QOS1), closed),
-      assert.rejects(late.subscribe('a', { qos: 1 }, async () => {}), closed),
+      assert.rejects(
+        late.subscribe('a', { qos: 1 }, async () => {}),
+        closed,
+      ),
     ];
     const states: string[] = [];
     late.onState((state) => states.push(state));
