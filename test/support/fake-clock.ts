@@ -19,7 +19,11 @@ export function fakeClock(start = Date.UTC(2024, 0, 15, 9, 0, 0)): FakeClock {
     let first: { at: number; order: number; callback: () => void } | undefined;
     for (const timer of waiting) {
       if (timer.at > until) continue;
-      if (first === undefined || timer.at < first.at || (timer.at === first.at && timer.order < first.order)) {
+      if (
+        first === undefined ||
+        timer.at < first.at ||
+        (timer.at === first.at && timer.order < first.order)
+      ) {
         first = timer;
       }
     }
