@@ -21,12 +21,28 @@ export interface Guard {
 
 const guards = new WeakMap<object, Set<Guard>>();
 
+type Watcher = (userId: number) => void;
+const watchers = new WeakMap<object, Set<Watcher>>();
+
 /** Puts a guard at the door of this runtime; the first that stands there is asked. @returns what removes it */
 export function addGuard(RED: NodeAPI, guard: Guard): () => void {
   const all = guards.get(RED.httpNode) ?? new Set();
   guards.set(RED.httpNode, all.add(guard));
+  const stop = guard.onUserChanged((userId) => {
+    for (const watcher of watchers.get(RED.httpNode) ?? []) watcher(userId);
+  });
   return () => {
+    stop();
     all.delete(guard);
+  };
+}
+
+/** As `Guard.onUserChanged`, whichever guard stands at the door. @returns what ends it */
+export function watchUsers(RED: NodeAPI, watcher: Watcher): () => void {
+  const all = watchers.get(RED.httpNode) ?? new Set();
+  watchers.set(RED.httpNode, all.add(watcher));
+  return () => {
+    all.delete(watcher);
   };
 }
 
