@@ -47,7 +47,7 @@ export function deadLetterStatement(store: Pick<Store, 'db' | 'dialect'>): (lett
   );
   return (letter) =>
     insert({
-      id: newId(letter.receivedAt),
+      id: newId(),
       protocol: letter.protocol,
       topic: letter.topic,
       code: letter.code,

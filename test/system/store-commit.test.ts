@@ -60,15 +60,13 @@ describe('committing to the embedded database', () => {
   it('bytes are stored as they are, also a slice of a larger buffer', async () => {
     const store = await opened();
     const insert = prepare<{ topic_key: string; payload: Uint8Array }>(store.db, (value, db) =>
-      db
-        .insertInto('mqtt_retained')
-        .values({
-          topic_key: value('topic_key'),
-          topic: 't',
-          qos: 1,
-          payload: value('payload'),
-          stored_at: 0,
-        }),
+      db.insertInto('mqtt_retained').values({
+        topic_key: value('topic_key'),
+        topic: 't',
+        qos: 1,
+        payload: value('payload'),
+        stored_at: 0,
+      }),
     );
     const chunk = Buffer.from('....payload....');
     await store.commit([insert({ topic_key: 'slice', payload: chunk.subarray(4, 11) })]);
