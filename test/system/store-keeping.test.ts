@@ -47,6 +47,20 @@ describe('dead letters in the store', () => {
     assert.equal(await letters.count('solar'), 5);
   });
 
+  it('of large payloads come in shorter pages, one letter at least', async () => {
+    const letters = deadLetters(await opened());
+    const megabytes = [1, 9, 3, 3, 3];
+    for (const size of megabytes) await letters.add(letter(START, 'laundry', size * 1024 * 1024));
+    const pages: number[][] = [];
+    let cursor: string | null | undefined;
+    while (cursor !== null) {
+      const page = await letters.page(cursor === undefined ? {} : { cursor });
+      pages.push(page.items.map(({ payload }) => payload.length / 1024 / 1024));
+      cursor = page.next_cursor;
+    }
+    assert.deepEqual(pages, [[3, 3], [3], [9], [1]]);
+  });
+
   it('are removed once, after a replay', async () => {
     const letters = deadLetters(await opened());
     await letters.add(letter(START));
