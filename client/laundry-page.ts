@@ -147,10 +147,9 @@ export class LaundryPage {
     } catch (error) {
       const problem = asApiError(error);
       if (problem.status === 401) {
-        this.replays.delete(id);
         this.replayAfterLogin = id;
         this.askForLogin('replay');
-        this.draw();
+        this.setReplay(id, undefined);
       } else {
         this.setReplay(id, { kind: 'failed', message: problem.message });
       }
@@ -287,8 +286,9 @@ export class LaundryPage {
     this.state = { ...this.state, ...part };
   }
 
-  private setReplay(id: string, replay: ReplayState): void {
-    this.replays.set(id, replay);
+  private setReplay(id: string, replay: ReplayState | undefined): void {
+    if (replay === undefined) this.replays.delete(id);
+    else this.replays.set(id, replay);
     this.update({ refused: { ...this.state.refused, replays: new Map(this.replays) } });
     this.draw();
   }
