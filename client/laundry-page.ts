@@ -65,7 +65,7 @@ export class LaundryPage {
     const pace = (ms: number) => () => (this.state.reachable ? ms : RETRY_EVERY_MS);
     this.stores = new Repeat(clock, pace(STORES_EVERY_MS), () => this.whenVisible(() => this.loadStores()));
     this.refused = new Repeat(clock, pace(REFUSED_EVERY_MS), () =>
-      this.whenVisible(() => this.loadRefused()),
+      this.whenReachable(() => this.loadRefused()),
     );
     this.draw();
     this.tick();
