@@ -145,9 +145,8 @@ function chain(handlers: readonly Handler[]) {
 export async function startGateway(settings: Settings): Promise<Gateway> {
   const mqttPort = await choosePorts(settings);
   await mkdir(settings.directory, { recursive: true, mode: 0o700 });
-  const secrets = join(settings.directory, 'secrets');
-  const credentialSecret = await secret(secrets, 'credential-secret');
-  const login = settings.loopback ? undefined : await editorLogin(secrets);
+  const credentialSecret = await secret(settings.directory, 'credential-secret');
+  const login = settings.loopback ? undefined : await editorLogin(settings.directory);
   publish(settings, mqttPort);
   await prepareStore(settings, mqttPort);
   const flows = await installFlows(FLOWS, settings.directory, {

@@ -36,7 +36,7 @@ export const ROLE_IDS = {
 
 const ALL_IDS: readonly string[] = ['company_id', 'machine_id', 'store_id', 'controller_id', 'device_id'];
 /** What fits a key of every database. */
-const LONGEST_ID = 64;
+const LONGEST_ID = 255;
 /** Cannot be written in UTF-8. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

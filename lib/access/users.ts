@@ -15,7 +15,7 @@ export interface UserRights {
 const NAME = /^[\p{L}\p{N}@.+_-]{1,64}$/u;
 const LONGEST_PASSWORD_BYTES = 1024;
 /** What fits a key of every database. */
-const LONGEST_SCOPE = 64;
+const LONGEST_SCOPE = 255;
 
 function bad(name: string, found: string, accepted: string): FieldloomError {
   return new FieldloomError('invalid_input', `${name} ${found}: accepted is ${accepted}`, {

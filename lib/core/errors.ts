@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   'not_connected',
   'link_closed',
   'publish_refused',
+  'subscribe_refused',
   'queue_full',
   'broker_unavailable',
   // store

@@ -26,6 +26,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   not_connected: 503,
   link_closed: 503,
   publish_refused: 502,
+  subscribe_refused: 502,
   queue_full: 503,
   broker_unavailable: 503,
   store_unavailable: 503,
