@@ -65,7 +65,7 @@ export class LaundryPage {
     const pace = (ms: number) => () => (this.state.reachable ? ms : RETRY_EVERY_MS);
     this.stores = new Repeat(clock, pace(STORES_EVERY_MS), () => this.whenVisible(() => this.loadStores()));
     this.refused = new Repeat(clock, pace(REFUSED_EVERY_MS), () =>
-      this.whenVisible(() => this.loadRefused()),
+      this.whenReachable(() => this.loadRefused()),
     );
     this.draw();
     this.tick();
@@ -147,10 +147,9 @@ export class LaundryPage {
     } catch (error) {
       const problem = asApiError(error);
       if (problem.status === 401) {
-        this.replays.delete(id);
         this.replayAfterLogin = id;
         this.askForLogin('replay');
-        this.draw();
+        this.setReplay(id, undefined);
       } else {
         this.setReplay(id, { kind: 'failed', message: problem.message });
       }
@@ -287,8 +286,9 @@ export class LaundryPage {
     this.state = { ...this.state, ...part };
   }
 
-  private setReplay(id: string, replay: ReplayState): void {
-    this.replays.set(id, replay);
+  private setReplay(id: string, replay: ReplayState | undefined): void {
+    if (replay === undefined) this.replays.delete(id);
+    else this.replays.set(id, replay);
     this.update({ refused: { ...this.state.refused, replays: new Map(this.replays) } });
     this.draw();
   }
