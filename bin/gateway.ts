@@ -3,18 +3,19 @@ import { mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import RED from 'node-red';
+import { secret } from '../lib/access/secrets.js';
 import { FieldloomError } from '../lib/core/errors.js';
+import { openStore } from '../lib/store/open.js';
 import { health } from '../nodes/runtime/health.js';
 import { unknownApiPath } from '../nodes/runtime/http.js';
 import { metricsText } from '../nodes/runtime/metrics.js';
 import { version } from '../package.json';
-import { type Composition, installFlows } from './compose.js';
+import { type Composition, composeFlows, installFlows } from './compose.js';
 import { nodeRedSettings, PACKAGE_ROOT } from './editor.js';
 import { editorLogin } from './editor-login.js';
 import { isFree, nextFree } from './ports.js';
-import { secret } from './secrets.js';
 import type { Settings } from './settings.js';
-import { renewSimulatedLogins } from './simulated-logins.js';
+import { renewSimulatedLogins, simulatedControllers } from './simulated-logins.js';
 
 export interface Gateway {
   /** As in the settings, or the next free one. */
@@ -29,6 +30,8 @@ export interface Gateway {
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
+
+const FLOWS = join(PACKAGE_ROOT, 'flows');
 
 /** Parts without which the gateway is not well. */
 const PARTS = ['broker', 'store'] as const;
@@ -82,6 +85,22 @@ function publish(settings: Settings, mqttPort: number): void {
   });
 }
 
+/** Brings the database to this version before anything leans on it, and lets the simulated controllers in. */
+async function prepareStore(settings: Settings, mqttPort: number): Promise<void> {
+  const store = await openStore(settings.databaseUrl);
+  try {
+    // Logins of ours are no use at another broker: there its own are used.
+    const simulate = settings.simulate && settings.external === undefined;
+    const controllers = simulatedControllers(await composeFlows(FLOWS));
+    const logins = await renewSimulatedLogins(store, controllers, simulate);
+    const address = settings.host === '0.0.0.0' || settings.host === '::' ? 'localhost' : settings.host;
+    const url = `mqtt://${address.includes(':') ? `[${address}]` : address}:${mqttPort}`;
+    Object.assign(process.env, logins, { FIELDLOOM_SIMULATOR_URL: settings.external?.url ?? url });
+  } finally {
+    await store.close();
+  }
+}
+
 function answerJson(response: ServerResponse, status: number, body: object) {
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',
@@ -126,12 +145,11 @@ function chain(handlers: readonly Handler[]) {
 export async function startGateway(settings: Settings): Promise<Gateway> {
   const mqttPort = await choosePorts(settings);
   await mkdir(settings.directory, { recursive: true, mode: 0o700 });
-  const secrets = join(settings.directory, 'secrets');
-  const credentialSecret = await secret(join(secrets, 'credential-secret'));
-  const login = settings.loopback ? undefined : await editorLogin(join(secrets, 'editor-password'));
+  const credentialSecret = await secret(settings.directory, 'credential-secret');
+  const login = settings.loopback ? undefined : await editorLogin(settings.directory);
   publish(settings, mqttPort);
-  await renewSimulatedLogins(settings, mqttPort);
-  const flows = await installFlows(join(PACKAGE_ROOT, 'flows'), settings.directory, {
+  await prepareStore(settings, mqttPort);
+  const flows = await installFlows(FLOWS, settings.directory, {
     simulate: settings.simulate,
     credentialSecret,
   });

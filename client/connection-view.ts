@@ -7,6 +7,8 @@ export interface ConnectionView {
   icon: string;
   word: string;
   text: string;
+  /** The instant for which the page is true: now where it is live. */
+  trueAt: number;
 }
 
 /**
@@ -31,6 +33,7 @@ export function connectionView(
       icon: 'mdi-lan-disconnect',
       word: 'Not connected',
       text: `${since} ${retryWords(retryAt, now)}`,
+      trueAt: asOf ?? now,
     };
   }
   if (lost.length > 0) {
@@ -39,12 +42,13 @@ export function connectionView(
       icon: 'mdi-clock-alert-outline',
       word: asOf === undefined ? 'Old' : `As of ${agoWords(asOf, now)}`,
       text: `Connection lost. ${retryWords(retryAt, now)}`,
+      trueAt: asOf ?? now,
     };
   }
   if (feeds.some((feed) => feed.kind === 'connecting')) {
-    return { look: 'connecting', icon: 'mdi-dots-horizontal', word: 'Connecting', text: '' };
+    return { look: 'connecting', icon: 'mdi-dots-horizontal', word: 'Connecting', text: '', trueAt: now };
   }
-  return { look: 'live', icon: 'mdi-access-point', word: 'Live', text: '' };
+  return { look: 'live', icon: 'mdi-access-point', word: 'Live', text: '', trueAt: now };
 }
 
 function retryWords(retryAt: number | undefined, now: number): string {

@@ -1,71 +1,34 @@
 import type { Clock, Timer } from '../lib/core/clock.js';
 import { type Api, ApiError, isUnreachable } from './api.js';
+import { FollowedShop, type OpenFeed } from './followed-shop.js';
 import type { ReplayState } from './laundry-refused.js';
-import {
-  addChanges,
-  applyLiveness,
-  applyMessage,
-  changeOf,
-  emptyShop,
-  forgetBefore,
-  type Shop,
-  withStatistics,
-} from './laundry-state.js';
 import { keptStrips, STRIP_MS } from './laundry-strip.js';
 import {
   type Filter,
   type LaundryPageState,
   type LaundryView,
   type Problem,
-  type ShownShop,
   viewOf,
 } from './laundry-view.js';
-import type {
-  ChangeWire,
-  DeadLetterWire,
-  LaundryMessage,
-  ListWire,
-  StatisticsWire,
-  StoreWire,
-} from './laundry-wire.js';
-import type { FeedMessage, FeedState, LiveFeed } from './live-feed.js';
+import type { DeadLetterWire, ListWire } from './laundry-wire.js';
 import { Repeat } from './repeat.js';
-import { startOfDay } from './words.js';
 
 export interface LaundryPagePorts {
   api: Api;
   clock: Clock;
-  openFeed(
-    storeId: string,
-    handlers: { onMessage(message: FeedMessage): void; onState(state: FeedState): void },
-  ): LiveFeed;
+  openFeed: OpenFeed;
   /** Called with a new view, at most once in 100 ms. */
   show(view: LaundryView): void;
   /** False while nobody can see the page: it then asks for nothing. */
   visible(): boolean;
 }
 
-interface Followed {
-  shown: ShownShop;
-  feed: LiveFeed;
-  statistics: Repeat;
-  /** Counts snapshots: an older history load gives way to a newer one. */
-  generation: number;
-}
-
 /** A new shop has to be on the page within a second of its first message. */
 const STORES_EVERY_MS = 500;
 const RETRY_EVERY_MS = 2000;
 const REFUSED_EVERY_MS = 5000;
-const STATISTICS_EVERY_MS = 60_000;
-const STATISTICS_AFTER_CHANGE_MS = 2000;
-/** The feed tells changes; when a controller that says nothing new was last heard, only this does. */
-const LAST_WORD_EVERY_MS = 15_000;
 const DRAW_WITHIN_MS = 100;
 const TICK_MS = 1000;
-const HISTORY_PAGE = 1000;
-/** 24 h of a shop with 500 machines fit; past it, strips are shorter. */
-const HISTORY_PAGES = 40;
 const REFUSED_SHOWN = 100;
 /** With more shops than this, the page begins with one of them. */
 const SHOPS_AT_ONCE = 6;
@@ -73,10 +36,9 @@ const SHOPS_AT_ONCE = 6;
 /** What the page "Laundry" does: follows the gateway, keeps the state, shows a view of it, carries out presses. */
 export class LaundryPage {
   private readonly ports: LaundryPagePorts;
-  private readonly followed = new Map<string, Followed>();
+  private readonly followed = new Map<string, FollowedShop>();
   private readonly stores: Repeat;
   private readonly refused: Repeat;
-  private readonly lastWords: Repeat;
   private readonly strips = keptStrips();
   private readonly replays = new Map<string, ReplayState>();
   private state: LaundryPageState = {
@@ -103,16 +65,12 @@ export class LaundryPage {
     const pace = (ms: number) => () => (this.state.reachable ? ms : RETRY_EVERY_MS);
     this.stores = new Repeat(clock, pace(STORES_EVERY_MS), () => this.whenVisible(() => this.loadStores()));
     this.refused = new Repeat(clock, pace(REFUSED_EVERY_MS), () =>
-      this.whenVisible(() => this.loadRefused()),
-    );
-    this.lastWords = new Repeat(clock, pace(LAST_WORD_EVERY_MS), () =>
-      this.whenVisible(() => this.loadLastWords()),
+      this.whenReachable(() => this.loadRefused()),
     );
     this.draw();
     this.tick();
     this.stores.now();
     this.refused.now();
-    this.lastWords.within(LAST_WORD_EVERY_MS);
   }
 
   /** @param storeId undefined for all shops */
@@ -139,7 +97,7 @@ export class LaundryPage {
     this.update({ problem: undefined });
     this.stores.now();
     this.refused.now();
-    for (const { feed } of this.followed.values()) feed.hurry();
+    for (const shop of this.followed.values()) shop.hurry();
     this.draw();
   }
 
@@ -162,7 +120,7 @@ export class LaundryPage {
       return;
     }
     this.update({ login: undefined });
-    for (const { feed } of this.followed.values()) feed.resume();
+    for (const shop of this.followed.values()) shop.resume();
     this.retry();
     const id = this.replayAfterLogin;
     this.replayAfterLogin = undefined;
@@ -189,10 +147,9 @@ export class LaundryPage {
     } catch (error) {
       const problem = asApiError(error);
       if (problem.status === 401) {
-        this.replays.delete(id);
         this.replayAfterLogin = id;
-        this.update({ login: { pending: false, error: undefined, purpose: 'replay' } });
-        this.draw();
+        this.askForLogin('replay');
+        this.setReplay(id, undefined);
       } else {
         this.setReplay(id, { kind: 'failed', message: problem.message });
       }
@@ -203,7 +160,7 @@ export class LaundryPage {
   returned(): void {
     this.stores.now();
     this.refused.now();
-    this.lastWords.now();
+    for (const shop of this.followed.values()) shop.hurry();
     this.draw();
   }
 
@@ -211,7 +168,6 @@ export class LaundryPage {
     this.closed = true;
     this.stores.stop();
     this.refused.stop();
-    this.lastWords.stop();
     this.drawTimer?.cancel();
     this.tickTimer?.cancel();
     for (const storeId of [...this.followed.keys()]) this.unfollow(storeId);
@@ -229,13 +185,18 @@ export class LaundryPage {
     }
   }
 
+  /** While the gateway does not answer, only the shops are asked for: one sign of life is enough. */
+  private async whenReachable(task: () => Promise<void>): Promise<void> {
+    if (this.state.reachable) await this.whenVisible(task);
+  }
+
   private failed(error: unknown): void {
     const { status } = asApiError(error);
     if (isUnreachable(error)) {
       this.update({ reachable: false });
-      for (const { feed } of this.followed.values()) feed.doubt();
+      for (const shop of this.followed.values()) shop.doubt();
     } else if (status === 401) {
-      this.update({ login: { pending: false, error: undefined, purpose: 'read' } });
+      this.askForLogin('read');
     } else {
       this.update({ problem: problemOf(error) });
     }
@@ -249,7 +210,7 @@ export class LaundryPage {
     const storeIds = items.map(({ store_id }) => store_id).sort();
     const news = storeIds.join() !== this.state.storeIds?.join();
     this.update({ reachable: true, answeredAt: this.ports.clock.now(), problem: undefined });
-    if (!wasReachable) for (const { feed } of this.followed.values()) feed.hurry();
+    if (!wasReachable) for (const shop of this.followed.values()) shop.hurry();
     if (!news) return;
     if (!this.hasChosen && storeIds.length > SHOPS_AT_ONCE) this.update({ chosen: storeIds[0] });
     const gone = this.state.chosen !== undefined && !storeIds.includes(this.state.chosen);
@@ -275,27 +236,6 @@ export class LaundryPage {
     this.draw();
   }
 
-  private async loadLastWords(): Promise<void> {
-    await Promise.all(
-      [...this.followed].map(async ([storeId, followed]) => {
-        const { generation } = followed;
-        const store = (await this.ports.api.request(
-          `stores/${encodeURIComponent(storeId)}/machines`,
-        )) as StoreWire;
-        if (followed.generation !== generation) return;
-        for (const { controller_id, last_seen } of store.controllers) {
-          this.changeShop(storeId, (shop) => {
-            const known = shop.controllers.find(({ controllerId }) => controllerId === controller_id);
-            // Whether it is online is the feed's to say: an answer may be older than the feed's last message.
-            return known === undefined
-              ? shop
-              : applyLiveness(shop, controller_id, known.online, Date.parse(last_seen));
-          });
-        }
-      }),
-    );
-  }
-
   // Following shops
 
   private follow(): void {
@@ -305,74 +245,38 @@ export class LaundryPage {
       if (!wanted.includes(storeId)) this.unfollow(storeId);
     }
     for (const storeId of wanted) {
-      if (!this.followed.has(storeId)) this.startFollowing(storeId);
+      if (this.followed.has(storeId)) continue;
+      const { api, clock, openFeed } = this.ports;
+      const shop = new FollowedShop(storeId, {
+        api,
+        clock,
+        openFeed,
+        ask: (task) => this.whenReachable(task),
+        failed: (error) => this.failed(error),
+        changed: () => this.shopsChanged(),
+      });
+      this.followed.set(storeId, shop);
     }
-    this.update({ shown: wanted.flatMap((storeId) => this.followed.get(storeId)?.shown ?? []) });
-  }
-
-  private startFollowing(storeId: string): void {
-    const { clock, openFeed } = this.ports;
-    const shown: ShownShop = { shop: emptyShop(storeId), feed: { kind: 'connecting' }, loaded: false };
-    const statistics = new Repeat(
-      clock,
-      () => STATISTICS_EVERY_MS,
-      () => this.whenVisible(() => this.loadStatistics(storeId)),
-    );
-    const early: FeedState[] = [];
-    const feed = openFeed(storeId, {
-      onMessage: (message) => this.take(storeId, message as unknown as LaundryMessage),
-      onState: (state) => {
-        if (!this.followed.has(storeId)) early.push(state);
-        else this.changeShown(storeId, { feed: state });
-      },
-    });
-    this.followed.set(storeId, { shown, feed, statistics, generation: 0 });
-    for (const state of early) this.changeShown(storeId, { feed: state });
+    this.shopsChanged();
   }
 
   private unfollow(storeId: string): void {
-    const followed = this.followed.get(storeId);
-    followed?.feed.close();
-    followed?.statistics.stop();
+    this.followed.get(storeId)?.close();
     this.followed.delete(storeId);
   }
 
-  private take(storeId: string, message: LaundryMessage): void {
-    const followed = this.followed.get(storeId);
-    if (followed === undefined) return;
-    this.changeShop(storeId, (shop) => applyMessage(shop, message));
-    if (message.type === 'snapshot') {
-      followed.generation += 1;
-      this.changeShown(storeId, { loaded: true });
-      followed.statistics.now();
-      this.loadHistory(storeId, followed.generation).catch((error: unknown) => this.failed(error));
-    } else {
-      followed.statistics.within(STATISTICS_AFTER_CHANGE_MS);
-    }
+  private shopsChanged(): void {
+    const { storeIds = [] } = this.state;
+    const shown = storeIds.flatMap((storeId) => this.followed.get(storeId)?.shown ?? []);
+    const locked = shown.some(({ feed }) => feed.kind === 'refused' && feed.reason === 'unauthenticated');
+    if (locked) this.askForLogin('read');
+    this.update({ shown });
+    this.draw();
   }
 
-  private async loadStatistics(storeId: string): Promise<void> {
-    const now = this.ports.clock.now();
-    const query = `from=${new Date(startOfDay(now)).toISOString()}&to=${new Date(now).toISOString()}`;
-    const path = `stores/${encodeURIComponent(storeId)}/machines/statistics?${query}`;
-    const { items } = (await this.ports.api.request(path)) as ListWire<StatisticsWire>;
-    this.changeShop(storeId, (shop) => forgetBefore(withStatistics(shop, items), now - STRIP_MS));
-  }
-
-  /** Newest first, page by page, so that strips grow from now into the past. */
-  private async loadHistory(storeId: string, generation: number): Promise<void> {
-    const from = this.ports.clock.now() - STRIP_MS;
-    const base = `stores/${encodeURIComponent(storeId)}/machines/history?from=${new Date(from).toISOString()}&limit=${HISTORY_PAGE}`;
-    let cursor: string | null | undefined;
-    for (let page = 0; page < HISTORY_PAGES; page++) {
-      const path = cursor ? `${base}&cursor=${encodeURIComponent(cursor)}` : base;
-      const list = (await this.ports.api.request(path)) as ListWire<ChangeWire>;
-      if (this.followed.get(storeId)?.generation !== generation) return;
-      cursor = list.next_cursor;
-      const changes = list.items.map(changeOf);
-      const oldest = changes.at(-1)?.at ?? from;
-      this.changeShop(storeId, (shop) => addChanges(shop, changes, cursor ? oldest : from));
-      if (!cursor) return;
+  private askForLogin(purpose: 'read' | 'replay'): void {
+    if (this.state.login?.purpose !== purpose) {
+      this.update({ login: { pending: false, error: undefined, purpose } });
     }
   }
 
@@ -382,25 +286,9 @@ export class LaundryPage {
     this.state = { ...this.state, ...part };
   }
 
-  private changeShop(storeId: string, change: (shop: Shop) => Shop): void {
-    const followed = this.followed.get(storeId);
-    if (followed !== undefined) this.changeShown(storeId, { shop: change(followed.shown.shop) });
-  }
-
-  private changeShown(storeId: string, part: Partial<ShownShop>): void {
-    const followed = this.followed.get(storeId);
-    if (followed === undefined) return;
-    followed.shown = { ...followed.shown, ...part };
-    if (followed.shown.feed.kind === 'refused' && followed.shown.feed.reason === 'unauthenticated') {
-      this.update({ login: { pending: false, error: undefined, purpose: 'read' } });
-    }
-    const shown = this.state.shown.map((old) => (old.shop.storeId === storeId ? followed.shown : old));
-    this.update({ shown });
-    this.draw();
-  }
-
-  private setReplay(id: string, replay: ReplayState): void {
-    this.replays.set(id, replay);
+  private setReplay(id: string, replay: ReplayState | undefined): void {
+    if (replay === undefined) this.replays.delete(id);
+    else this.replays.set(id, replay);
     this.update({ refused: { ...this.state.refused, replays: new Map(this.replays) } });
     this.draw();
   }

@@ -50,8 +50,6 @@ export interface Shop {
   controllers: readonly Controller[];
   /** Of each machine, oldest first. */
   history: ReadonlyMap<string, readonly Change[]>;
-  /** How far back `history` is complete; undefined before its first part came. */
-  historyFrom: number | undefined;
   /** Newest first, of all machines. */
   recent: readonly Change[];
   /** Today's, of each machine; undefined until they came. */
@@ -67,7 +65,6 @@ export function emptyShop(storeId: string): Shop {
     storeId,
     controllers: [],
     history: new Map(),
-    historyFrom: undefined,
     recent: [],
     statistics: undefined,
   };
@@ -130,11 +127,8 @@ export function applyLiveness(shop: Shop, controllerId: string, online: boolean,
   });
 }
 
-/**
- * Adds changes that came live or from the history, in any order and any number of times.
- * @param completeFrom the history is known to be complete from here on
- */
-export function addChanges(shop: Shop, changes: readonly Change[], completeFrom?: number): Shop {
+/** Adds changes that came live or from the history, in any order and any number of times. */
+export function addChanges(shop: Shop, changes: readonly Change[]): Shop {
   const history = new Map(shop.history);
   const fresh = new Map<string, Change[]>();
   for (const change of changes) {
@@ -144,7 +138,7 @@ export function addChanges(shop: Shop, changes: readonly Change[], completeFrom?
   }
   for (const [key, list] of fresh) history.set(key, merged(history.get(key) ?? [], list));
   const recent = merged(shop.recent, changes).reverse().slice(0, RECENT_KEPT);
-  return { ...shop, history, recent, historyFrom: completeFrom ?? shop.historyFrom };
+  return { ...shop, history, recent };
 }
 
 /** Drops what ended before `from`, but keeps of each machine the last change before it. */

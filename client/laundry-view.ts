@@ -1,8 +1,9 @@
 import { type ConnectionView, connectionView } from './connection-view.js';
 import { type RefusedState, type RefusedView, refusedView } from './laundry-refused.js';
-import type { Change, Controller, Machine, Shop, Statistics } from './laundry-state.js';
+import type { Change, Controller, Machine, Shop } from './laundry-state.js';
 import type { StripSegment } from './laundry-strip.js';
-import type { MachineStatus, MachineType } from './laundry-wire.js';
+import { machineTitle, STATUS_ICONS, STATUS_WORDS, type TileView, tileView } from './laundry-tile.js';
+import type { MachineStatus } from './laundry-wire.js';
 import type { FeedState } from './live-feed.js';
 import { agoWords, clockTime, counted, durationWords, exactTime, percentWords, shortIds } from './words.js';
 
@@ -46,24 +47,6 @@ export interface LoginState {
   purpose: 'read' | 'replay';
 }
 
-export interface TileView {
-  key: string;
-  kind: 'washer' | 'dryer' | 'machine';
-  icon: string;
-  title: string;
-  status: MachineStatus;
-  statusWord: string;
-  statusIcon: string;
-  /** How long, or what it was before it became unknown. */
-  age: string;
-  exact: string;
-  cycles: string;
-  share: string;
-  segments: readonly StripSegment[];
-  /** Changes exactly when the tile has to be drawn again. */
-  memo: string;
-}
-
 export interface ControllerView {
   key: string;
   anchor: string;
@@ -93,6 +76,8 @@ export interface ShopView {
   controllers: readonly ControllerView[];
   /** How many tiles the filter leaves. */
   tilesShown: number;
+  /** Key of the one that the Tab key stops at; arrow keys reach the others. */
+  firstTile: string | undefined;
 }
 
 export interface AttentionView {
@@ -130,22 +115,9 @@ export interface LaundryView {
   refused: RefusedView;
 }
 
-export const STATUS_WORDS: Record<MachineStatus, string> = { busy: 'Busy', idle: 'Idle', unknown: 'Unknown' };
-export const STATUS_ICONS: Record<MachineStatus, string> = {
-  busy: 'mdi-play-circle',
-  idle: 'mdi-check-circle-outline',
-  unknown: 'mdi-help-circle-outline',
-};
-const KIND_WORDS = { washer: 'Washer', dryer: 'Dryer', machine: 'Machine' } as const;
-const KIND_ICONS = {
-  washer: 'mdi-washing-machine',
-  dryer: 'mdi-tumble-dryer',
-  machine: 'mdi-help-box-outline',
-} as const;
-
 /** From this many machines in a shop on, tiles leave out their figures. */
 const COMPACT_FROM = 60;
-const CHANGES_SHOWN = 20;
+const CHANGES_SHOWN = 16;
 
 /** A machine's last 24 hours; the page keeps them, since they cost more than the rest. */
 export type Strips = (
@@ -159,6 +131,12 @@ export type Strips = (
 export function viewOf(state: LaundryPageState, strips: Strips, now: number): LaundryView {
   const labels = shortIds(state.storeIds ?? []);
   const label = (storeId: string) => `Shop ${labels.get(storeId) ?? storeId.slice(0, 8)}`;
+  const connection = connectionView(
+    state.shown.map(({ feed }) => feed),
+    state.reachable,
+    state.answeredAt,
+    now,
+  );
   const refused = refusedView(state.refused, now);
   const offline = state.shown
     .filter(({ loaded }) => loaded)
@@ -167,15 +145,14 @@ export function viewOf(state: LaundryPageState, strips: Strips, now: number): La
     phase: phaseOf(state),
     problem: state.problem,
     login: state.login,
-    connection: connectionView(
-      state.shown.map(({ feed }) => feed),
-      state.reachable,
-      state.answeredAt,
-      now,
-    ),
+    connection,
     choices: choicesOf(state, label),
+    // How long a machine has been busy is known only up to when we last heard.
     shops: state.shown.map((shown) =>
-      shopView(shown, label(shown.shop.storeId), state.filters.get(shown.shop.storeId) ?? 'all', strips, now),
+      shopView(shown, label(shown.shop.storeId), state.filters.get(shown.shop.storeId) ?? 'all', strips, {
+        now,
+        trueAt: connection.trueAt,
+      }),
     ),
     attention: refused.attention === undefined ? offline : [...offline, refused.attention],
     changes: changesOf(state, label, now),
@@ -208,7 +185,7 @@ function shopView(
   label: string,
   filter: Filter,
   strips: Strips,
-  now: number,
+  { now, trueAt }: { now: number; trueAt: number },
 ): ShopView {
   const machines = shop.controllers.flatMap((controller) => controller.machines);
   const short = shortIds(shop.controllers.map(({ controllerId }) => controllerId));
@@ -220,8 +197,8 @@ function shopView(
           machine,
           controller,
           shop.statistics?.get(machine.key),
-          strips(machine, shop, controller, now),
-          now,
+          strips(machine, shop, controller, trueAt),
+          trueAt,
         ),
       );
     return controllerView(controller, short.get(controller.controllerId) ?? '', tiles, now);
@@ -236,6 +213,7 @@ function shopView(
     compact: machines.length >= COMPACT_FROM,
     controllers: shown,
     tilesShown: shown.reduce((sum, { tiles }) => sum + tiles.length, 0),
+    firstTile: shown.find(({ tiles }) => tiles.length > 0)?.tiles[0]?.key,
   };
 }
 
@@ -289,45 +267,6 @@ function controllerView(
       : `Offline, last word ${agoWords(lastSeen, now)}`,
     exact: exactTime(lastSeen),
     tiles,
-  };
-}
-
-export function kindOf(type: MachineType): keyof typeof KIND_WORDS {
-  return type ?? 'machine';
-}
-
-export const machineTitle = (type: MachineType, relayId: number) => `${KIND_WORDS[kindOf(type)]} ${relayId}`;
-
-export function tileView(
-  machine: Machine,
-  controller: Controller,
-  today: Statistics | undefined,
-  segments: readonly StripSegment[],
-  now: number,
-): TileView {
-  const { key, machineType, relayId, status, lastStatus, since } = machine;
-  const kind = kindOf(machineType);
-  const away = status === 'unknown';
-  const was = lastStatus === 'unknown' ? 'never heard' : `was ${lastStatus}`;
-  const age = away ? was : durationWords(now - since);
-  const cycles = today === undefined ? '' : counted(today.cycles, 'cycle');
-  const share = today === undefined ? '' : `${percentWords(today.busyShare)} busy`;
-  return {
-    key,
-    kind,
-    icon: KIND_ICONS[kind],
-    title: machineTitle(machineType, relayId),
-    status,
-    statusWord: STATUS_WORDS[status],
-    statusIcon: STATUS_ICONS[status],
-    age,
-    exact: away
-      ? `${STATUS_WORDS[status]} since its controller was last heard, ${exactTime(controller.lastSeen)}`
-      : `${STATUS_WORDS[status]} since ${exactTime(since)}`,
-    cycles,
-    share,
-    segments,
-    memo: [status, age, cycles, share, kind, since, segments.length, segments.at(-1)?.to].join('|'),
   };
 }
 

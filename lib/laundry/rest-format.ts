@@ -7,7 +7,7 @@ import type { ControllerRecord, MachineRecord, MachineStatus, StateChange } from
 
 const instant = (ms: number) => new Date(ms).toISOString();
 
-export interface ControllerState {
+export interface ControllerWithMachines {
   controller: ControllerRecord;
   machines: readonly MachineRecord[];
 }
@@ -28,7 +28,7 @@ export function formatMachine(controller: ControllerRecord, machine: MachineReco
   };
 }
 
-export function formatController(controller: ControllerRecord) {
+export function formatController(controller: Pick<ControllerRecord, 'controllerId' | 'online' | 'lastSeen'>) {
   return {
     controller_id: controller.controllerId,
     online: controller.online,
@@ -37,7 +37,7 @@ export function formatController(controller: ControllerRecord) {
 }
 
 /** Answer of `GET /stores/{store_id}/machines`, and the snapshot of its live feed; by controller and relay. */
-export function formatStore(storeId: string, controllers: readonly ControllerState[]) {
+export function formatStore(storeId: string, controllers: readonly ControllerWithMachines[]) {
   return {
     store_id: storeId,
     controllers: [...controllers]

@@ -35,9 +35,13 @@ export function createLateLink(): LateLink {
   const stateListeners = new Set<(state: LinkState, reason?: Error) => void>();
   let waiting: { resolve(link: Link): void; reject(error: Error): void }[] = [];
   let attachment: Attachment | undefined;
+  let wasAttached = false;
   let closed = false;
 
-  const state = (): LinkState => (closed ? 'closed' : (attachment?.link.state ?? 'connecting'));
+  const state = (): LinkState => {
+    if (closed) return 'closed';
+    return attachment?.link.state ?? (wasAttached ? 'disconnected' : 'connecting');
+  };
   const announce = (reason?: Error) => {
     for (const listener of [...stateListeners]) listener(state(), reason);
   };
@@ -117,6 +121,7 @@ export function createLateLink(): LateLink {
       const before = attachment?.link;
       if (before === link) return;
       if (before !== undefined) void detach(before);
+      wasAttached = true;
       attachment = { link, forgetState: link.onState((_, reason) => announce(reason)) };
       for (const wish of wishes) carryOut(wish, link);
       const ready = waiting;

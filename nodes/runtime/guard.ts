@@ -13,16 +13,36 @@ export interface Guard {
   verify(token: string): Promise<UserPrincipal>;
   /** The user a one-time ticket was given to, once. @throws FieldloomError invalid_token */
   redeem(ticket: string): Promise<UserPrincipal>;
+  /** Calls back within 5 s of a revocation or a change of what a user may. @returns what ends it */
+  onUserChanged(listener: (userId: number) => void): () => void;
+  /** What the user may now; undefined once revoked. */
+  user(userId: number): Promise<UserPrincipal | undefined>;
 }
 
 const guards = new WeakMap<object, Set<Guard>>();
+
+type Watcher = (userId: number) => void;
+const watchers = new WeakMap<object, Set<Watcher>>();
 
 /** Puts a guard at the door of this runtime; the first that stands there is asked. @returns what removes it */
 export function addGuard(RED: NodeAPI, guard: Guard): () => void {
   const all = guards.get(RED.httpNode) ?? new Set();
   guards.set(RED.httpNode, all.add(guard));
+  const stop = guard.onUserChanged((userId) => {
+    for (const watcher of watchers.get(RED.httpNode) ?? []) watcher(userId);
+  });
   return () => {
+    stop();
     all.delete(guard);
+  };
+}
+
+/** As `Guard.onUserChanged`, whichever guard stands at the door. @returns what ends it */
+export function watchUsers(RED: NodeAPI, watcher: Watcher): () => void {
+  const all = watchers.get(RED.httpNode) ?? new Set();
+  watchers.set(RED.httpNode, all.add(watcher));
+  return () => {
+    all.delete(watcher);
   };
 }
 

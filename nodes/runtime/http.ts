@@ -102,7 +102,8 @@ function createRegistry(RED: NodeAPI): Registry {
         request.resume();
         const answered = problem(error);
         // What is our own fault tells the client nothing: the reason is for the log.
-        if (answered.status === 500) RED.log.error(`${request.method} ${request.path}: ${asError(error).stack}`);
+        if (answered.status === 500)
+          RED.log.error(`${request.method} ${request.path}: ${asError(error).stack}`);
         write(response, answered, withBody);
       };
       let found: ReturnType<typeof table.find>;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { NodeAPI } from 'node-red';
-import { asError } from '../../lib/core/errors.js';
+import { asError, FieldloomError } from '../../lib/core/errors.js';
 import { openWhenPossible } from '../../lib/store/open-when-possible.js';
+import { type Retention, type RetentionSettings, startRetention } from '../../lib/store/retention.js';
 import type { Store } from '../../lib/store/store.js';
 import { defineNode } from '../runtime/define-node.js';
 import { addHealthCheck, type Health } from '../runtime/health.js';
@@ -18,6 +19,18 @@ interface Config {
 export interface ProvidedStore {
   /** Fulfils when the database is open; rejects when the node closes before, or where it can never open. */
   store: Promise<Store>;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Days as written in the editor; empty keeps everything. @throws FieldloomError invalid_setting */
+function keepFor(name: string, days: string | undefined): number {
+  if (days === undefined || days.trim() === '') return Number.MAX_SAFE_INTEGER;
+  const number = Number(days);
+  if (!(number > 0)) {
+    throw new FieldloomError('invalid_setting', `${name} is ${days}: accepted is a number of days above 0`);
+  }
+  return number * DAY_MS;
 }
 
 function withPassword(url: string, password: string | undefined): string {
@@ -39,7 +52,13 @@ export = (RED: NodeAPI): void => {
           : config.url,
         credentials.password,
       );
+      const retention: Partial<RetentionSettings> = {
+        messageMs: keepFor('messageDays', config.messageDays),
+        stateChangeMs: keepFor('changeDays', config.changeDays),
+        deadLetterMs: keepFor('deadLetterDays', config.deadLetterDays),
+      };
       let open: Store | undefined;
+      let cleaning: Retention | undefined;
       let problem: Error | undefined;
       const store = openWhenPossible(url, {
         log,
@@ -67,6 +86,7 @@ export = (RED: NodeAPI): void => {
         async start() {
           try {
             open = await store;
+            cleaning = startRetention(open, { settings: retention, log });
           } catch (error) {
             problem = asError(error);
             throw error;
@@ -74,6 +94,7 @@ export = (RED: NodeAPI): void => {
         },
         async close() {
           for (const dispose of disposals) dispose();
+          await cleaning?.stop();
           await open?.close();
         },
       };

@@ -1,5 +1,5 @@
 /**
- * Arrow keys, Home and End inside a set of focusable elements that is one stop of the Tab key (roving tabindex).
+ * Arrow keys, Home and End inside a set of focusable elements of which only the first is a stop of the Tab key.
  * @param event keydown that bubbled to the set's container
  * @param selector of the focusable elements
  */
@@ -12,8 +12,6 @@ export function moveFocus(event: KeyboardEvent, selector: string): void {
   const next = all[targetIndex(event.key, all, current)];
   if (next === undefined || next === event.target) return;
   event.preventDefault();
-  for (const element of all) element.tabIndex = -1;
-  next.tabIndex = 0;
   next.focus();
   next.scrollIntoView({ block: 'nearest' });
 }
