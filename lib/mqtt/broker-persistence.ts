@@ -76,6 +76,8 @@ export class BrokerPersistence {
   readonly #resumptions = new WeakMap<Owner, Resumption>();
   readonly #wills = new Map<string, BrokerPacket>();
   #stopExpiry = () => {};
+  /** The last commit, behind all others. */
+  #written: Promise<void> = Promise.resolve();
   /** Messages that gave way in a full queue. */
   dropped = 0;
 
@@ -102,12 +104,16 @@ export class BrokerPersistence {
     await this.#expire();
   }
 
+  /** Fulfils when everything is written: whoever loads the sessions next must find it. */
   async destroy(): Promise<void> {
     this.#stopExpiry();
+    await this.#written.catch(() => {});
   }
 
   #commit(...changes: SessionChange[]): Promise<void> {
-    return changes.length === 0 ? Promise.resolve() : this.#options.store.commit(changes);
+    if (changes.length === 0) return Promise.resolve();
+    this.#written = this.#options.store.commit(changes);
+    return this.#written;
   }
 
   // ——— sessions ———

@@ -147,9 +147,10 @@ export class Peers {
     flight.handled = true;
     peer.handling -= 1;
     peer.login.handling -= 1;
+    // The connection that took over waits for this one's handlers.
+    if (peer.login.peer !== peer) peer.login.peer?.gate.wakeIfDenied();
     if (peer.closed) {
       this.#land(peer, packet);
-      peer.login.peer?.gate.wakeIfDenied();
       this.#forget(peer.login);
     }
   }
