@@ -13,7 +13,7 @@ import {
   type EmbeddedBroker,
   LIMITS,
 } from './broker-options.js';
-import { BrokerPersistence } from './broker-persistence.js';
+import { type BrokerPacket, BrokerPersistence } from './broker-persistence.js';
 import { ClientPublishes, NOWHERE } from './client-publishes.js';
 import { EmbeddedLink, type EmbeddedRouter } from './embedded-link.js';
 import { LinkStateHolder } from './link-state.js';
@@ -116,8 +116,9 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
       authorizePublish: (client, packet, callback) => this.#publishes.take(client, packet, callback),
       authorizeSubscribe: (client, subscription, callback) =>
         callback(null, this.#grant(client, subscription) ? subscription : null),
-      authorizeForward: (_client, packet) => {
+      authorizeForward: (client, packet) => {
         if (packet.topic === NOWHERE) return null;
+        if (packet.qos > 0 && !this.#persistence.mayDeliver(client, packet as BrokerPacket)) return null;
         this.#counters.messagesOut += 1;
         return packet;
       },
@@ -215,10 +216,10 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   // ——— connections ———
 
   #arrive(stream: Duplex, address: string): void {
-    const { connectBytes, packetBytes, unacknowledged } = this.#limits;
+    const { connectBytes, packetBytes } = this.#limits;
     const gate = new ReadGate(stream, {
-      limits: { connectBytes, packetBytes, packetsAtOnce: unacknowledged },
-      mayRead: () => this.#peers.mayRead(this.#peers.of(client)),
+      limits: { connectBytes, packetBytes },
+      room: () => this.#peers.roomFor(this.#peers.of(client)),
     });
     const client = this.#aedes.handle(stream);
     gate.watch();
