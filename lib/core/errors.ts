@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   'not_connected',
   'link_closed',
   'publish_refused',
+  'subscribe_refused',
   'queue_full',
   'broker_unavailable',
   // store
@@ -44,6 +45,7 @@ export const ERROR_CODES = [
   'forbidden',
   'too_many_attempts',
   'invalid_token',
+  'token_keys_unavailable',
   // HTTP
   'unsupported_media_type',
   'internal',

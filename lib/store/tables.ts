@@ -16,6 +16,7 @@ export interface Tables {
   access_user: AccessUserTable;
   access_user_scope: AccessUserScopeTable;
   mqtt_retained: MqttRetainedTable;
+  mqtt_session: MqttSessionTable;
   mqtt_subscription: MqttSubscriptionTable;
   mqtt_outgoing: MqttOutgoingTable;
   mqtt_incoming: MqttIncomingTable;
@@ -139,6 +140,14 @@ export interface MqttRetainedTable {
   qos: number;
   payload: Uint8Array;
   stored_at: number;
+}
+
+/** A persistent session and the login it belongs to. Key: client_id. */
+export interface MqttSessionTable {
+  client_id: string;
+  username: string;
+  /** Null while connected. */
+  disconnected_at: number | null;
 }
 
 /** Key: client_id, filter_key, which is textKey(filter). */

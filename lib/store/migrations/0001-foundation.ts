@@ -172,6 +172,13 @@ async function mqtt(db: Kysely<never>, types: ColumnTypes): Promise<void> {
   await createTable(
     db,
     types,
+    'mqtt_session',
+    { client_id: 'longKey', username: 'longKey', disconnected_at: 'ms?' },
+    ['client_id'],
+  );
+  await createTable(
+    db,
+    types,
     'mqtt_subscription',
     { client_id: 'longKey', filter_key: 'key', filter: 'text', qos: 'integer', options: 'text' },
     ['client_id', 'filter_key'],

@@ -1,0 +1,384 @@
+import { Readable } from 'node:stream';
+import type { Client } from 'aedes';
+import MemoryPersistence from 'aedes-persistence/asyncPersistence.js';
+import { v7 as uuidv7 } from 'uuid';
+import type { Clock } from '../core/clock.js';
+import type { QoS } from '../core/link.js';
+import type { Log } from '../core/log.js';
+import { filterMatches } from '../core/topic.js';
+import { OutgoingQueue, type QueueLimits } from './outgoing-queue.js';
+import type {
+  KeptOutgoing,
+  KeptPublish,
+  KeptSession,
+  SessionChange,
+  SessionStore,
+} from './session-changes.js';
+
+/** A packet as aedes hands it over. */
+export interface BrokerPacket {
+  cmd: string;
+  brokerId: string;
+  brokerCounter: number;
+  topic: string;
+  payload: Buffer | string;
+  qos: QoS;
+  retain: boolean;
+  dup?: boolean;
+  messageId?: number | undefined;
+  properties?: object;
+}
+
+/**
+ * Marks a packet that comes from the queue of a resumed session. aedes copies properties and, speaking MQTT 3.1.1,
+ * never sends them.
+ */
+const RESUMED = { resumed: true };
+const pathOf = ({ properties }: BrokerPacket) => (properties === RESUMED ? 'resumed' : 'live');
+
+type Owner = Pick<Client, 'id'> & { clean?: boolean };
+
+export interface PersistenceOptions {
+  store: SessionStore;
+  queue: QueueLimits;
+  /** A session whose client stays away for so long is forgotten, ms. */
+  sessionExpiryMs: number;
+  clock: Clock;
+  log: Log;
+  /** Whether this client may have this subscription: aedes would also keep those that it has refused. */
+  mayKeep(client: Owner, filter: string): boolean;
+}
+
+const EXPIRY_CHECK_MS = 10 * 60_000;
+const noSuchPacket = () => new Error('no such packet');
+
+/**
+ * What aedes keeps, in memory for reading and written through: where a promise fulfils, the change is committed, so
+ * retained messages, persistent sessions with their queues, and unreleased QoS 2 ids survive a kill. A message that
+ * no persistent session wants and that is not retained costs no write. Wills die with the process, as do the
+ * connections they belong to.
+ */
+export class BrokerPersistence {
+  readonly #options: PersistenceOptions;
+  readonly #subscriptions = new MemoryPersistence();
+  readonly #retained = new Map<string, KeptPublish>();
+  readonly #sessions = new Map<string, KeptSession>();
+  readonly #outgoing = new Map<string, OutgoingQueue>();
+  readonly #incoming = new Map<string, Set<number>>();
+  readonly #wills = new Map<string, BrokerPacket>();
+  #stopExpiry = () => {};
+  /** Messages that gave way in a full queue. */
+  dropped = 0;
+
+  constructor(options: PersistenceOptions) {
+    this.#options = options;
+  }
+
+  // aedes insists on an async function.
+  async setup(): Promise<void> {
+    const { store, clock } = this.#options;
+    const { retained, sessions, subscriptions, outgoing, incoming } = await store.load();
+    for (const publish of retained) this.#retained.set(publish.topic, publish);
+    for (const session of sessions) {
+      this.#sessions.set(session.clientId, {
+        ...session,
+        disconnectedAt: session.disconnectedAt ?? clock.now(),
+      });
+    }
+    for (const { clientId, filter, qos } of subscriptions) {
+      await this.#subscriptions.addSubscriptions({ id: clientId }, [{ topic: filter, qos }]);
+    }
+    for (const message of outgoing) this.#queueOf(message.clientId).add(message);
+    for (const { clientId, messageId } of incoming) this.#incomingOf(clientId).add(messageId);
+    await this.#expire();
+  }
+
+  async destroy(): Promise<void> {
+    this.#stopExpiry();
+  }
+
+  #commit(...changes: SessionChange[]): Promise<void> {
+    return changes.length === 0 ? Promise.resolve() : this.#options.store.commit(changes);
+  }
+
+  // ——— sessions ———
+
+  /** The login to which the stored session of this client id belongs. */
+  ownerOf(clientId: string): string | undefined {
+    return this.#sessions.get(clientId)?.username;
+  }
+
+  /** A login has one session: the others of the same login end. */
+  async openSession(clientId: string, username: string): Promise<void> {
+    const others = [...this.#sessions.values()].filter(
+      (session) => session.username === username && session.clientId !== clientId,
+    );
+    for (const other of others) await this.endSession(other.clientId);
+    const known = this.#sessions.get(clientId);
+    const session = { clientId, username, disconnectedAt: null };
+    this.#sessions.set(clientId, session);
+    if (known === undefined) await this.#commit({ type: 'session', session });
+  }
+
+  async closeSession(clientId: string): Promise<void> {
+    const session = this.#sessions.get(clientId);
+    if (session === undefined || session.disconnectedAt !== null) return;
+    session.disconnectedAt = this.#options.clock.now();
+    await this.#commit({ type: 'session', session: { ...session } });
+  }
+
+  async endSession(clientId: string): Promise<void> {
+    const known = this.#sessions.delete(clientId);
+    this.#outgoing.delete(clientId);
+    this.#incoming.delete(clientId);
+    await this.#subscriptions.cleanSubscriptions({ id: clientId });
+    if (known) await this.#commit({ type: 'end', clientId });
+  }
+
+  async #expire(): Promise<void> {
+    const { clock, log, sessionExpiryMs } = this.#options;
+    const oldest = clock.now() - sessionExpiryMs;
+    for (const { clientId, disconnectedAt } of [...this.#sessions.values()]) {
+      if (disconnectedAt === null || disconnectedAt > oldest) continue;
+      log.info(`session of MQTT client ${clientId} has expired`);
+      await this.endSession(clientId);
+    }
+    const timer = clock.setTimer(() => {
+      this.#expire().catch((error: unknown) => log.warn(`expired MQTT sessions stay: ${String(error)}`));
+    }, EXPIRY_CHECK_MS);
+    this.#stopExpiry = () => timer.cancel();
+  }
+
+  // ——— retained messages ———
+
+  async storeRetained({ topic, payload, qos }: BrokerPacket): Promise<void> {
+    if (payload.length === 0) {
+      if (this.#retained.delete(topic)) await this.#commit({ type: 'unretain', topic });
+      return;
+    }
+    const storedAt = this.#options.clock.now();
+    // A copy: the packet's payload is a slice of all that was read from the socket at once.
+    const publish = { topic, payload: Buffer.from(payload as Buffer), qos, storedAt };
+    this.#retained.set(topic, publish);
+    await this.#commit({ type: 'retain', publish });
+  }
+
+  retained(filters: readonly string[]): KeptPublish[] {
+    // Most devices name their one topic: no search through those of the whole fleet.
+    if (!filters.some((filter) => /[+#]/.test(filter))) {
+      return filters.flatMap((filter) => this.#retained.get(filter) ?? []);
+    }
+    return [...this.#retained.values()].filter(({ topic }) =>
+      filters.some((filter) => filterMatches(filter, topic)),
+    );
+  }
+
+  createRetainedStreamCombi(filters: string[]): Readable {
+    return Readable.from(
+      this.retained(filters).map((publish) => ({ cmd: 'publish', ...publish, retain: true })),
+    );
+  }
+
+  createRetainedStream(filter: string): Readable {
+    return this.createRetainedStreamCombi([filter]);
+  }
+
+  // ——— subscriptions ———
+
+  async addSubscriptions(client: Owner, subscriptions: { topic: string; qos: QoS }[]): Promise<void> {
+    const kept = subscriptions.filter(({ topic, qos }) => qos <= 2 && this.#options.mayKeep(client, topic));
+    await this.#subscriptions.addSubscriptions(client, kept);
+    await this.#commit(
+      ...kept.map(({ topic, qos }) => ({
+        type: 'subscribe' as const,
+        clientId: client.id,
+        filter: topic,
+        qos,
+      })),
+    );
+  }
+
+  async removeSubscriptions(client: Owner, filters: string[]): Promise<void> {
+    await this.#subscriptions.removeSubscriptions(client, filters);
+    await this.#commit(
+      ...filters.map((filter) => ({ type: 'unsubscribe' as const, clientId: client.id, filter })),
+    );
+  }
+
+  subscriptionsByClient(client: Owner): Promise<{ topic: string; qos: QoS }[]> {
+    return this.#subscriptions.subscriptionsByClient(client);
+  }
+
+  countOffline(): Promise<{ subsCount: number; clientsCount: number }> {
+    return this.#subscriptions.countOffline();
+  }
+
+  /** False at once where there is no persistent session at all, the common case of a fleet that only reports. */
+  get hasSessions(): boolean {
+    return this.#sessions.size > 0;
+  }
+
+  async subscriptionsByTopic(topic: string): Promise<{ clientId: string; topic: string; qos: QoS }[]> {
+    if (!this.hasSessions) return [];
+    const found = await this.#subscriptions.subscriptionsByTopic(topic);
+    // A wildcard in front does not see topics that begin with $ (MQTT 3.1.1, 4.7.2).
+    return topic.startsWith('$') ? found.filter(({ topic: filter }) => filterMatches(filter, topic)) : found;
+  }
+
+  /** A clean session begins: nothing of an earlier one is left. */
+  cleanSubscriptions(client: Owner): Promise<void> {
+    return this.endSession(client.id);
+  }
+
+  // ——— messages to clients ———
+
+  #queueOf(clientId: string): OutgoingQueue {
+    let queue = this.#outgoing.get(clientId);
+    if (queue === undefined) {
+      queue = new OutgoingQueue(this.#options.queue);
+      this.#outgoing.set(clientId, queue);
+    }
+    return queue;
+  }
+
+  outgoingEnqueue(subscription: { clientId: string }, packet: BrokerPacket): Promise<void> {
+    return this.outgoingEnqueueCombi([subscription], packet);
+  }
+
+  async outgoingEnqueueCombi(
+    subscriptions: { clientId: string; qos?: QoS }[],
+    packet: BrokerPacket,
+  ): Promise<void> {
+    const changes: SessionChange[] = [];
+    for (const { clientId, qos = 2 } of subscriptions) {
+      const queue = this.#queueOf(clientId);
+      // Once for a client whose subscriptions overlap.
+      if (queue.has(packet)) continue;
+      const message: KeptOutgoing = {
+        id: uuidv7(),
+        clientId,
+        brokerId: packet.brokerId,
+        brokerCounter: packet.brokerCounter,
+        topic: packet.topic,
+        payload: Buffer.from(packet.payload as Buffer),
+        qos: Math.min(packet.qos, qos) as QoS,
+        retain: false,
+        messageId: null,
+        cmd: 'publish',
+        storedAt: this.#options.clock.now(),
+      };
+      const dropped = queue.add(message);
+      this.#reportDropped(dropped);
+      if (!dropped.includes(message)) changes.push({ type: 'enqueue', message: { ...message } });
+      for (const { id } of dropped) if (id !== message.id) changes.push({ type: 'dequeue', id });
+    }
+    await this.#commit(...changes);
+  }
+
+  #reportDropped(dropped: KeptOutgoing[]): void {
+    for (const { clientId, topic } of dropped) {
+      this.dropped += 1;
+      this.#options.log.warn(`queue of MQTT client ${clientId} is full: a message on ${topic} was dropped`);
+    }
+  }
+
+  /** False where the message is on its way to this client already. */
+  mayDeliver(client: Owner, packet: BrokerPacket): boolean {
+    return this.#outgoing.get(client.id)?.claim(packet, client, pathOf(packet)) !== false;
+  }
+
+  /**
+   * A delivery begins, or goes on with PUBREL. Written only for QoS 2: a QoS 1 delivery may begin anew after a kill.
+   * Never an error: what is not queued any more is delivered all the same.
+   */
+  async outgoingUpdate(client: Owner, packet: BrokerPacket): Promise<void> {
+    if (packet.cmd !== 'pubrel' && !this.mayDeliver(client, packet)) return;
+    const messageId = packet.messageId as number;
+    const queue = this.#outgoing.get(client.id);
+    const message = packet.cmd === 'pubrel' ? queue?.received(messageId) : queue?.sent(packet, messageId);
+    if (message === undefined || message.qos < 2) return;
+    await this.#commit({ type: 'sent', id: message.id, messageId, cmd: message.cmd });
+  }
+
+  async outgoingClearMessageId(client: Owner, packet: BrokerPacket): Promise<unknown> {
+    if (packet.messageId === undefined) return undefined;
+    const message = this.#outgoing.get(client.id)?.ended(packet.messageId);
+    if (message !== undefined) await this.#commit({ type: 'dequeue', id: message.id });
+    return message;
+  }
+
+  outgoingStream(client: Owner): Readable {
+    const messages = [...(this.#outgoing.get(client.id) ?? [])];
+    return Readable.from(
+      messages.map(({ messageId, ...message }) => ({
+        ...message,
+        properties: RESUMED,
+        ...(messageId !== null && { messageId, dup: message.cmd === 'publish' }),
+      })),
+    );
+  }
+
+  // ——— QoS 2 messages from clients ———
+
+  #incomingOf(clientId: string): Set<number> {
+    let ids = this.#incoming.get(clientId);
+    if (ids === undefined) {
+      ids = new Set();
+      this.#incoming.set(clientId, ids);
+    }
+    return ids;
+  }
+
+  /** True where this QoS 2 message has come before: it is only to be answered, not handled. */
+  hasIncoming(client: Owner, messageId: number): boolean {
+    return this.#incoming.get(client.id)?.has(messageId) === true;
+  }
+
+  async incomingStorePacket(client: Owner, { messageId }: BrokerPacket): Promise<void> {
+    const incoming = { clientId: client.id, messageId: messageId as number };
+    this.#incomingOf(client.id).add(incoming.messageId);
+    // A clean session ends with its connection.
+    if (client.clean === true) return;
+    await this.#commit({ type: 'receive', incoming, at: this.#options.clock.now() });
+  }
+
+  async incomingGetPacket(client: Owner, packet: BrokerPacket): Promise<BrokerPacket> {
+    if (!this.hasIncoming(client, packet.messageId as number)) throw noSuchPacket();
+    return packet;
+  }
+
+  async incomingDelPacket(client: Owner, { messageId }: BrokerPacket): Promise<void> {
+    const incoming = { clientId: client.id, messageId: messageId as number };
+    if (this.#incoming.get(client.id)?.delete(incoming.messageId) !== true) throw noSuchPacket();
+    if (client.clean !== true) await this.#commit({ type: 'release', incoming });
+  }
+
+  async cleanIncoming(client: Owner): Promise<void> {
+    this.#incoming.delete(client.id);
+  }
+
+  // ——— wills ———
+
+  async putWill(client: Owner, will: BrokerPacket): Promise<void> {
+    this.#wills.set(client.id, will);
+  }
+
+  async getWill(client: Owner): Promise<BrokerPacket | undefined> {
+    return this.#wills.get(client.id);
+  }
+
+  async delWill(client: Owner): Promise<BrokerPacket | undefined> {
+    const will = this.#wills.get(client.id);
+    this.#wills.delete(client.id);
+    return will;
+  }
+
+  /** Wills of brokers that died: none, since no other broker shares this store's sessions. */
+  streamWill(): Readable {
+    return Readable.from([]);
+  }
+
+  getClientList(): Readable {
+    return Readable.from([]);
+  }
+}

@@ -1,0 +1,336 @@
+import { connect as connectClient, type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
+import { v7 as uuidv7 } from 'uuid';
+import { type BackoffOptions, backoffDelay } from '../core/backoff.js';
+import { systemClock } from '../core/clock.js';
+import { asError, FieldloomError } from '../core/errors.js';
+import type {
+  Link,
+  LinkState,
+  MessageHandler,
+  PublishOptions,
+  QoS,
+  SubscribeOptions,
+  Subscription,
+} from '../core/link.js';
+import { silentLog } from '../core/log.js';
+import { checkFilter } from '../core/topic.js';
+import { brokerFilter, brokerFilters, type WantedFilter } from './broker-filters.js';
+import { type ConnectionOptions, checkConnectionOptions, clientOptions } from './connection-options.js';
+import { type DeferredAck, deferAcknowledgement, isDeferral } from './deferred-ack.js';
+import { Incoming, type IncomingCounters } from './incoming.js';
+import { LinkStateHolder } from './link-state.js';
+import { Outbox, type OutboxEntry, type SendOutcome } from './outbox.js';
+
+export interface ConnectionCounters extends IncomingCounters {
+  /** Messages with their handlers now. */
+  unacknowledged: number;
+  /** Publishes that wait or are under way now. */
+  queued: number;
+  connects: number;
+}
+
+export interface Connection extends Link {
+  readonly counters: Readonly<ConnectionCounters>;
+  /**
+   * Lets handlers and publishes under way end (for at most `graceMs`, default 2 s), says goodbye to the broker
+   * (which publishes no will) and closes. The session stays at the broker.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+const RECONNECT: BackoffOptions = { firstMs: 1000, maxMs: 30_000, jitter: 0.2 };
+const RETRY: BackoffOptions = { firstMs: 1000, maxMs: 60_000, jitter: 0.2 };
+const GOODBYE_MS = 1000;
+/** Reason codes of CONNACK that speak of the login (MQTT 3.1.1: 4 and 5; MQTT 5: 134 and 135). */
+const LOGIN_REFUSED = [4, 5, 134, 135];
+
+/**
+ * Connects to another broker, again and again until closed. Subscribe right after: a resumed session brings its
+ * messages at once (see Incoming).
+ * @throws FieldloomError invalid_setting, missing_setting
+ */
+export function connect(options: ConnectionOptions): Connection {
+  checkConnectionOptions(options);
+  return new MqttConnection(options);
+}
+
+interface Wanted extends WantedFilter {
+  isRegistered: boolean;
+  registered(): void;
+  refused(error: FieldloomError): void;
+}
+
+class MqttConnection implements Connection {
+  readonly #client: MqttClient;
+  readonly #acks: DeferredAck;
+  readonly #incoming: Incoming;
+  readonly #outbox: Outbox;
+  readonly #state = new LinkStateHolder('connecting');
+  readonly #options: ConnectionOptions;
+  readonly #wanted = new Set<Wanted>();
+  /** What the broker has granted in this session. */
+  readonly #granted = new Map<string, QoS>();
+  /** What it has refused on this connection. */
+  readonly #refused = new Set<string>();
+  #attempt = 0;
+  #connects = 0;
+  #reason: FieldloomError | undefined;
+  #synchronizing = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    const { clock = systemClock, log = silentLog, retry = RETRY, unclaimedMs = 60_000 } = options;
+    this.#incoming = new Incoming({ clock, log, retry, unclaimedMs });
+    this.#outbox = new Outbox({
+      capacity: options.maxQueued ?? 10_000,
+      window: options.maxInFlight ?? 100,
+      store: options.outbox,
+      log,
+      send: (entry, outcome) => this.#send(entry, outcome),
+    });
+    this.#client = connectClient(options.url, clientOptions(options, this.#reconnectDelay()));
+    this.#acks = deferAcknowledgement(this.#client, (packet, signal) => this.#receive(packet, signal), {
+      limit: options.maxUnacknowledged ?? 1000,
+      log,
+    });
+    this.#listen();
+    this.#outbox.start().catch((error: unknown) => {
+      log.error(`the outbox cannot be read, publishes wait: ${asError(error).message}`);
+    });
+  }
+
+  get #log() {
+    return this.#options.log ?? silentLog;
+  }
+
+  get state(): LinkState {
+    return this.#state.state;
+  }
+
+  get counters(): ConnectionCounters {
+    return {
+      ...this.#incoming.counters,
+      unacknowledged: this.#acks.pending,
+      queued: this.#outbox.size,
+      connects: this.#connects,
+    };
+  }
+
+  onState(listener: (state: LinkState, reason?: Error) => void): () => void {
+    return this.#state.onState(listener);
+  }
+
+  #reconnectDelay(): number {
+    return Math.max(1, backoffDelay(this.#attempt, this.#options.reconnect ?? RECONNECT));
+  }
+
+  #listen(): void {
+    const client = this.#client;
+    client.on('packetreceive', (packet) => {
+      if (packet.cmd === 'connack' && !packet.sessionPresent) this.#granted.clear();
+    });
+    client.on('connect', (connack: IConnackPacket) => {
+      this.#attempt = 0;
+      this.#connects += 1;
+      client.options.reconnectPeriod = this.#reconnectDelay();
+      // The first connection of this process knows nothing of what a resumed session has.
+      if (this.#connects === 1 || !connack.sessionPresent) this.#granted.clear();
+      this.#refused.clear();
+      this.#reason = undefined;
+      this.#state.set('connected');
+      this.#synchronize();
+      this.#outbox.connected();
+    });
+    client.on('reconnect', () => {
+      this.#attempt += 1;
+      client.options.reconnectPeriod = this.#reconnectDelay();
+      this.#state.set('connecting');
+    });
+    client.on('disconnect', ({ reasonCode }) => {
+      this.#reason = new FieldloomError(
+        'broker_unavailable',
+        `the broker ended the connection (reason code ${reasonCode ?? 0})`,
+      );
+    });
+    client.on('error', (error) => {
+      if (!isDeferral(error)) this.#reason = connectionError(this.#options, error);
+    });
+    client.on('close', () => {
+      this.#outbox.disconnected();
+      const lost = new FieldloomError('broker_unavailable', `${this.#options.url}: the connection was lost`);
+      this.#state.set('disconnected', this.#reason ?? lost);
+      this.#reason = undefined;
+    });
+  }
+
+  // ——— incoming ———
+
+  async subscribe(filter: string, options: SubscribeOptions, handler: MessageHandler): Promise<Subscription> {
+    this.#checkOpen(filter);
+    checkFilter(filter);
+    const remove = this.#incoming.subscribe(filter, handler);
+    let entry: Wanted | undefined;
+    const close = async () => {
+      remove();
+      if (entry !== undefined) this.#wanted.delete(entry);
+      this.#synchronize();
+    };
+    await new Promise<void>((registered, reject) => {
+      const refused = (error: FieldloomError) => void close().finally(() => reject(error));
+      const { qos, share } = options;
+      entry = { filter, qos, share, isRegistered: false, registered, refused };
+      this.#wanted.add(entry);
+      this.#synchronize();
+    });
+    return { close };
+  }
+
+  #receive(packet: IPublishPacket, signal: AbortSignal): Promise<void> {
+    const message = {
+      topic: packet.topic,
+      payload: packet.payload as Buffer,
+      qos: packet.qos,
+      retain: packet.retain,
+      receivedAt: (this.#options.clock ?? systemClock).now(),
+    };
+    return this.#incoming.deliver(message, signal);
+  }
+
+  /** Brings the broker's subscriptions in line with what is wanted: new ones first, so that nothing is missed. */
+  #synchronize(): void {
+    if (this.#synchronizing || this.#state.state !== 'connected') return;
+    const target = brokerFilters([...this.#wanted]);
+    const missing = [...target].filter(
+      ([filter, qos]) => this.#granted.get(filter) !== qos && !this.#refused.has(filter),
+    );
+    const surplus = [...this.#granted.keys()].filter((filter) => !target.has(filter));
+    const [filter, qos] = missing[0] ?? [];
+    if (filter !== undefined && qos !== undefined) this.#ask(filter, qos);
+    else if (surplus[0] !== undefined) this.#giveUp(surplus[0]);
+    else this.#registered();
+  }
+
+  #registered(): void {
+    for (const entry of this.#wanted) {
+      entry.isRegistered = true;
+      entry.registered();
+    }
+  }
+
+  #ask(filter: string, qos: QoS): void {
+    this.#synchronizing = true;
+    this.#client.subscribe(filter, { qos }, (error, _granted, suback) => {
+      this.#synchronizing = false;
+      const code = suback?.granted?.[0];
+      if (typeof code === 'number' && code >= 0x80) this.#refuse(filter);
+      else if (error === null || error === undefined) this.#granted.set(filter, qos);
+      // Any other error is a lost connection: the next one asks again.
+      else return;
+      this.#synchronize();
+    });
+  }
+
+  #giveUp(filter: string): void {
+    this.#synchronizing = true;
+    this.#client.unsubscribe(filter, (error) => {
+      this.#synchronizing = false;
+      if (error !== null && error !== undefined) return;
+      this.#granted.delete(filter);
+      this.#synchronize();
+    });
+  }
+
+  /** Who has been registered before (on an earlier connection) stays so, and is asked for again on the next one. */
+  #refuse(filter: string): void {
+    const error = new FieldloomError('subscribe_refused', `the broker refuses a subscription to ${filter}`);
+    this.#log.error(error.message);
+    this.#refused.add(filter);
+    for (const entry of [...this.#wanted]) {
+      if (!entry.isRegistered && brokerFilter(entry) === filter) {
+        this.#wanted.delete(entry);
+        entry.refused(error);
+      }
+    }
+  }
+
+  // ——— outgoing ———
+
+  async publish(topic: string, payload: Buffer | string, options: PublishOptions): Promise<void> {
+    this.#checkOpen(topic);
+    const { qos, retain = false, durable = false, wait = true } = options;
+    if (!wait && this.#state.state !== 'connected') {
+      throw new FieldloomError('not_connected', `${topic}: not connected to ${this.#options.url}`);
+    }
+    const createdAt = (this.#options.clock ?? systemClock).now();
+    const entry = { id: uuidv7(), topic, payload: Buffer.from(payload as string), qos, retain, createdAt };
+    await this.#outbox.publish(entry, durable);
+  }
+
+  #send({ topic, payload, qos, retain }: OutboxEntry, outcome: (outcome: SendOutcome) => void): void {
+    this.#client.publish(topic, payload, { qos, retain }, (error) => {
+      if (error === null || error === undefined) return outcome('acknowledged');
+      const code = (error as { code?: unknown }).code;
+      if (typeof code !== 'number' || code < 0x80) return outcome('unsent');
+      outcome(
+        new FieldloomError('publish_refused', `${topic}: ${error.message}`, {
+          details: { reasonCode: code },
+        }),
+      );
+    });
+  }
+
+  #checkOpen(what: string): void {
+    if (this.#state.state === 'closed')
+      throw new FieldloomError('link_closed', `${what}: the link is closed`);
+  }
+
+  // ——— end ———
+
+  async close(graceMs = 2000): Promise<void> {
+    if (this.#state.state === 'closed') return;
+    this.#acks.stop();
+    if (this.#client.connected) await this.#settled(graceMs);
+    this.#state.set('closed');
+    this.#outbox.close();
+    for (const { refused } of this.#wanted) refused(new FieldloomError('link_closed', 'the link is closed'));
+    this.#wanted.clear();
+    await this.#goodbye();
+  }
+
+  #settled(graceMs: number): Promise<void> {
+    const isIdle = () => this.#acks.pending === 0 && this.#outbox.size === 0;
+    return new Promise((resolve) => {
+      if (isIdle()) return resolve();
+      const end = () => {
+        clearTimeout(timeout);
+        clearInterval(look);
+        resolve();
+      };
+      const timeout = setTimeout(end, graceMs);
+      const look = setInterval(() => isIdle() && end(), 10);
+      this.#client.once('close', end);
+    });
+  }
+
+  #goodbye(): Promise<void> {
+    return new Promise((resolve) => {
+      const client = this.#client;
+      const finish = () => {
+        clearTimeout(timeout);
+        client.stream.destroy();
+        resolve();
+      };
+      // `end` waits for acknowledgements that may never come.
+      const timeout = setTimeout(finish, GOODBYE_MS);
+      client.end(!client.connected, finish);
+    });
+  }
+}
+
+function connectionError({ url }: ConnectionOptions, error: Error): FieldloomError {
+  const code = (error as { code?: unknown }).code;
+  const login = typeof code === 'number' && LOGIN_REFUSED.includes(code);
+  return new FieldloomError(login ? 'unauthenticated' : 'broker_unavailable', `${url}: ${error.message}`, {
+    cause: error,
+  });
+}
