@@ -9,7 +9,8 @@ export function durationWords(ms: number): string {
   if (left < MINUTE) return `${Math.floor(left / SECOND)} s`;
   if (left < HOUR) return `${Math.floor(left / MINUTE)} min`;
   if (left < DAY) return twoUnits(left, HOUR, 'h', MINUTE, 'min');
-  return twoUnits(left, DAY, 'd', HOUR, 'h');
+  // Past ten days nobody counts hours.
+  return left < 10 * DAY ? twoUnits(left, DAY, 'd', HOUR, 'h') : `${Math.floor(left / DAY)} d`;
 }
 
 function twoUnits(ms: number, large: number, largeName: string, small: number, smallName: string): string {

@@ -19,6 +19,7 @@ describe('words for people', () => {
     [D - 1, '23 h 59 min'],
     [D, '1 d'],
     [3 * D + 4 * H + 50 * MIN, '3 d 4 h'],
+    [40 * D + 4 * H, '40 d'],
   ] as const) {
     it(`says ${words} for ${ms} ms`, () => assert.equal(durationWords(ms), words));
   }
