@@ -58,7 +58,7 @@ export function databaseCommands(parent: Command, terminal: Terminal): void {
         terminal,
         command.optsWithGlobals<Output>(),
         { restored: resolve(file), previous: previous ?? null },
-        `The database is restored from ${resolve(file)}.${kept}`,
+        `The database is restored from ${resolve(file)}: logins and users too are as they were then.${kept}`,
       );
     });
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { isUuid } from '../../lib/access/client.js';
 import type { UserPrincipal } from '../../lib/access/principal.js';
 import { secret } from '../../lib/access/secrets.js';
 import { ACCESS_SECONDS, Tokens } from '../../lib/access/token.js';
@@ -26,6 +27,11 @@ function duration(text: string): number {
 }
 
 const collect = (value: string, values: string[]) => [...values, value];
+
+function collectUuid(value: string, values: string[]): string[] {
+  if (!isUuid(value)) throw new InvalidArgumentError('Accepted is a UUID.');
+  return collect(value, values);
+}
 
 const describe = (user: UserPrincipal) => ({
   user_id: user.userId,
@@ -67,7 +73,7 @@ export function userCommands(parent: Command, terminal: Terminal): void {
     .description('make a user; the password comes by standard input')
     .option('--password-stdin', 'read the password from standard input (required)')
     .option('--admin', 'may do everything, logins included')
-    .option('--store <uuid>', 'belongs to this store; may be given several times', collect, [])
+    .option('--store <uuid>', 'belongs to this store; may be given several times', collectUuid, [])
     .option('--company <id>', 'belongs to this company; may be given several times', collect, [])
     .action(async (name: string, _options: object, command: Command) => {
       const options = command.optsWithGlobals<AddOptions>();

@@ -112,7 +112,7 @@ export class Access implements Authority {
       // Told first, then let in: so that who comes with a new password is not sent away for the old one.
       if (client !== undefined && client.changedAt > seen) {
         await this.#look();
-        continue;
+        if (this.#seen !== seen) continue;
       }
       const stored = client?.revoked ? undefined : client?.password;
       const known = stored !== undefined && this.#verified.matches(username, password, stored);

@@ -41,6 +41,9 @@ const LONGEST_ID = 255;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** The seeds write store and controller ids as UUIDs. */
+export const isUuid = (value: string) => UUID.test(value);
+
 function bad(name: string, value: unknown, accepted: string): FieldloomError {
   const found = value === undefined ? 'is missing' : `is ${JSON.stringify(value)}`;
   return new FieldloomError('invalid_input', `${name} ${found}: accepted is ${accepted}`, {
@@ -57,7 +60,7 @@ function id(name: string, value: unknown): string {
 }
 
 function uuid(name: string, value: unknown): string {
-  if (typeof value !== 'string' || !UUID.test(value)) throw bad(name, value, 'a UUID');
+  if (typeof value !== 'string' || !isUuid(value)) throw bad(name, value, 'a UUID');
   return value;
 }
 

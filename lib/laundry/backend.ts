@@ -107,7 +107,11 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     }
   }
 
-  function addChain(storeId: string, controllerId: string, stored: Awaited<ReturnType<LaundryStore['load']>>) {
+  function addChain(
+    storeId: string,
+    controllerId: string,
+    stored: Awaited<ReturnType<LaundryStore['load']>>,
+  ) {
     const chain = createChain(storeId, controllerId, stored, {
       store,
       clock,
@@ -219,6 +223,14 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     loaded = true;
   }
 
+  function start(): Promise<void> {
+    ready ??= load().catch((error: unknown) => {
+      ready = undefined;
+      throw error;
+    });
+    return ready;
+  }
+
   function finished(): void {
     onTheWay -= 1;
     if (onTheWay === 0) idle?.();
@@ -232,19 +244,16 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
       for (const { state } of chains.values()) if (state.online) online += 1;
       return { known: chains.size, online };
     },
-    start() {
-      ready ??= load();
-      return ready;
-    },
+    start,
     handle(arrival) {
       if (closed) return Promise.reject(new FieldloomError('link_closed', 'the laundry backend is closed'));
       onTheWay += 1;
-      const handled = loaded ? take(arrival) : this.start().then(() => take(arrival));
+      const handled = loaded ? take(arrival) : start().then(() => take(arrival));
       handled.then(finished, finished);
       return handled;
     },
     async replay(letter) {
-      await this.start();
+      await start();
       const parameters = topic.match(letter.topic);
       if (parameters === undefined) {
         return { accepted: 0, refusals: [foreignTopic(letter.topic, topic.template)] };

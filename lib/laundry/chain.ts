@@ -161,7 +161,15 @@ export function createChain(
     },
     submit(input) {
       return new Promise((resolve, reject) => {
-        const task: Task = { input, done: resolve, failed: reject, order: 0, revision: 0, effects: undefined, state };
+        const task: Task = {
+          input,
+          done: resolve,
+          failed: reject,
+          order: 0,
+          revision: 0,
+          effects: undefined,
+          state,
+        };
         if (broken) {
           waiting.push(task);
           recoverWhenQuiet();

@@ -78,7 +78,10 @@ export function idsOfTopic(parameters: TopicParameters): { storeId: string; cont
   const id = (name: string) => {
     const value = parameters[name] ?? '';
     if (!UUID.test(value)) {
-      throw new FieldloomError('invalid_topic', `${name} in the topic is ${JSON.stringify(value)}, not a UUID`);
+      throw new FieldloomError(
+        'invalid_topic',
+        `${name} in the topic is ${JSON.stringify(value)}, not a UUID`,
+      );
     }
     return value.toLowerCase();
   };

@@ -213,7 +213,8 @@ function takeMachines(
       receivedAt,
     });
   }
-  for (const { reportedAt: _, ...record } of records.values() as Iterable<Machine>) effects.records.push(record);
+  for (const { reportedAt: _, ...record } of records.values() as Iterable<Machine>)
+    effects.records.push(record);
   return machines;
 }
 

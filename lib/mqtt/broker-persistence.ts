@@ -26,7 +26,15 @@ export interface BrokerPacket {
   retain: boolean;
   dup?: boolean;
   messageId?: number | undefined;
+  properties?: object;
 }
+
+/**
+ * Marks a packet that comes from the queue of a resumed session. aedes copies properties and, speaking MQTT 3.1.1,
+ * never sends them.
+ */
+const RESUMED = { resumed: true };
+const pathOf = ({ properties }: BrokerPacket) => (properties === RESUMED ? 'resumed' : 'live');
 
 type Owner = Pick<Client, 'id'> & { clean?: boolean };
 
@@ -274,11 +282,17 @@ export class BrokerPersistence {
     }
   }
 
+  /** False where the message is on its way to this client already. */
+  mayDeliver(client: Owner, packet: BrokerPacket): boolean {
+    return this.#outgoing.get(client.id)?.claim(packet, client, pathOf(packet)) !== false;
+  }
+
   /**
    * A delivery begins, or goes on with PUBREL. Written only for QoS 2: a QoS 1 delivery may begin anew after a kill.
    * Never an error: what is not queued any more is delivered all the same.
    */
   async outgoingUpdate(client: Owner, packet: BrokerPacket): Promise<void> {
+    if (packet.cmd !== 'pubrel' && !this.mayDeliver(client, packet)) return;
     const messageId = packet.messageId as number;
     const queue = this.#outgoing.get(client.id);
     const message = packet.cmd === 'pubrel' ? queue?.received(messageId) : queue?.sent(packet, messageId);
@@ -298,6 +312,7 @@ export class BrokerPersistence {
     return Readable.from(
       messages.map(({ messageId, ...message }) => ({
         ...message,
+        properties: RESUMED,
         ...(messageId !== null && { messageId, dup: message.cmd === 'publish' }),
       })),
     );

@@ -21,6 +21,8 @@ export interface ClientPublishesOptions {
   publish(packet: PublishPacket, client: Client): Promise<void>;
   /** Refused publishes a minute, at the last of which the connection is closed. */
   refusals: number;
+  /** Told of each publish and will that was refused. */
+  refused(peer: Peer, topic: string): void;
   clock: Clock;
   log: Log;
 }
@@ -158,6 +160,7 @@ export class ClientPublishes {
     if (!allowed) {
       this.counters.refusedPublishes += 1;
       this.#options.log.warn(`${nameOf(peer)}: will on ${packet.topic} dropped, its login may not`);
+      this.#options.refused(peer, packet.topic);
       callback(new Error('will refused'));
       return;
     }
@@ -177,6 +180,7 @@ export class ClientPublishes {
     const { login } = peer;
     login.refusals = [...login.refusals.filter((at) => now - at < MINUTE_MS), now];
     log.warn(`${nameOf(peer)}: publish on ${packet.topic} dropped, its login may not`);
+    this.#options.refused(peer, packet.topic);
     if (login.refusals.length >= refusals) {
       log.warn(`${nameOf(peer)}: ${login.refusals.length} refused publishes within a minute, closed`);
       callback(new Error('too many refused publishes'));

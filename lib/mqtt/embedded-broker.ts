@@ -12,8 +12,9 @@ import {
   type ClientEvent,
   type EmbeddedBroker,
   LIMITS,
+  type RefusedEvent,
 } from './broker-options.js';
-import { BrokerPersistence } from './broker-persistence.js';
+import { type BrokerPacket, BrokerPersistence } from './broker-persistence.js';
 import { ClientPublishes, NOWHERE } from './client-publishes.js';
 import { EmbeddedLink, type EmbeddedRouter } from './embedded-link.js';
 import { LinkStateHolder } from './link-state.js';
@@ -67,6 +68,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   /** All connections, those without a login included. */
   readonly #arrivals = new Map<Client, { stream: Duplex; gate: ReadGate; address: string }>();
   readonly #clientListeners = new Set<(event: ClientEvent) => void>();
+  readonly #refusedListeners = new Set<(event: RefusedEvent) => void>();
   readonly #counters = {
     logins: 0,
     failedLogins: 0,
@@ -116,8 +118,9 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
       authorizePublish: (client, packet, callback) => this.#publishes.take(client, packet, callback),
       authorizeSubscribe: (client, subscription, callback) =>
         callback(null, this.#grant(client, subscription) ? subscription : null),
-      authorizeForward: (_client, packet) => {
+      authorizeForward: (client, packet) => {
         if (packet.topic === NOWHERE) return null;
+        if (packet.qos > 0 && !this.#persistence.mayDeliver(client, packet as BrokerPacket)) return null;
         this.#counters.messagesOut += 1;
         return packet;
       },
@@ -134,6 +137,8 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
       persistence: this.#persistence,
       publish: (packet, client) => this.#publish(packet, client),
       refusals: limits.refusals,
+      refused: ({ client, login, address }, topic) =>
+        this.#tellRefused({ type: 'publish', username: login.username, clientId: client.id, address, topic }),
       clock,
       log,
     });
@@ -205,6 +210,15 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     return () => this.#clientListeners.delete(listener);
   }
 
+  onRefused(listener: (event: RefusedEvent) => void): () => void {
+    this.#refusedListeners.add(listener);
+    return () => this.#refusedListeners.delete(listener);
+  }
+
+  #tellRefused(event: RefusedEvent): void {
+    for (const listener of [...this.#refusedListeners]) listener(event);
+  }
+
   #tell(type: ClientEvent['type'], client: Client): void {
     const peer = this.#peers.of(client);
     if (peer === undefined) return;
@@ -215,10 +229,10 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   // ——— connections ———
 
   #arrive(stream: Duplex, address: string): void {
-    const { connectBytes, packetBytes, unacknowledged } = this.#limits;
+    const { connectBytes, packetBytes } = this.#limits;
     const gate = new ReadGate(stream, {
-      limits: { connectBytes, packetBytes, packetsAtOnce: unacknowledged },
-      mayRead: () => this.#peers.mayRead(this.#peers.of(client)),
+      limits: { connectBytes, packetBytes },
+      room: () => this.#peers.roomFor(this.#peers.of(client)),
     });
     const client = this.#aedes.handle(stream);
     gate.watch();
@@ -256,12 +270,14 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     });
     if (principal === undefined) {
       this.#counters.failedLogins += 1;
+      this.#tellRefused({ type: 'login', username, clientId: client.id, address });
       return username === undefined ? REFUSED.noLogin : REFUSED.password;
     }
     if (!this.#arrivals.has(client) || this.#closing !== undefined) return REFUSED.unavailable;
     if (!this.#mayUseClientId(principal.username, client.id)) {
       this.#counters.failedLogins += 1;
       this.#log.warn(`login ${principal.username}: client id ${client.id} belongs to another login`);
+      this.#tellRefused({ type: 'login', username, clientId: client.id, address });
       return REFUSED.clientId;
     }
     // From here to `add` nothing may wait: of two connections one must see the other.
@@ -313,6 +329,13 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
       ? 'shared subscriptions are not supported by the embedded broker'
       : 'its login may not';
     this.#log.warn(`MQTT client ${client.id} may not subscribe to ${topic}: ${why}`);
+    this.#tellRefused({
+      type: 'subscribe',
+      username: peer?.login.username,
+      clientId: client.id,
+      address: peer?.address ?? '',
+      topic,
+    });
     return false;
   }
 

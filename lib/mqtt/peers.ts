@@ -126,13 +126,14 @@ export class Peers {
   }
 
   /**
-   * Whether to read on from this client. Not while publishes of an earlier connection of the login are with their
+   * How many packets may be read from this client. None while publishes of an earlier connection of the login are with their
    * handlers: they come again on this one, and one that is both pending and repeated would be handled twice.
    */
-  mayRead(peer: Peer | undefined): boolean {
-    if (peer === undefined || this.#stopped || peer.login.handling > peer.handling) return false;
+  roomFor(peer: Peer | undefined): number {
+    if (peer === undefined || this.#stopped || peer.login.handling > peer.handling) return 0;
     const { messages, bytes, totalBytes } = this.#limits;
-    return peer.flights.size < messages && peer.bytes < bytes && this.#totalBytes < totalBytes;
+    if (peer.bytes >= bytes || this.#totalBytes >= totalBytes) return 0;
+    return Math.max(0, messages - peer.flights.size);
   }
 
   /** A publish has arrived. */

@@ -5,15 +5,19 @@ export interface GateLimits {
   connectBytes: number;
   /** Largest packet after that. */
   packetBytes: number;
-  /** Complete packets handed over by one read. */
-  packetsAtOnce: number;
 }
 
 export interface GateOptions {
   limits: GateLimits;
-  /** Asked before each read: false leaves what has arrived where it is. Call `wake` when the answer changes. */
-  mayRead(): boolean;
+  /**
+   * Asked before each read: how many complete packets may be handed over. 0 leaves what has arrived where it is; call
+   * `wakeIfDenied` when that changes.
+   */
+  room(): number;
 }
+
+/** More than the packets that a client can have under way (MQTT has 65,535 message ids). */
+const MOST_EVENTS = 70_000;
 
 /**
  * Stands between a client's stream and the broker, which reads with `stream.read()` at each `readable` event and when
@@ -66,12 +70,11 @@ export class ReadGate {
   }
 
   wake(): void {
-    if (this.#stream.destroyed || !this.#loggedIn || !this.#options.mayRead()) return;
+    if (this.#stream.destroyed || !this.#loggedIn || this.#options.room() === 0) return;
     this.#waking = true;
     this.#asked = false;
     // The broker counts each event against the packets it has not done with, and reads when none is left.
-    const most = this.#options.limits.packetsAtOnce + 2;
-    for (let events = 0; events < most && !this.#asked && !this.#stream.destroyed; events += 1) {
+    for (let events = 0; events < MOST_EVENTS && !this.#asked && !this.#stream.destroyed; events += 1) {
       this.#stream.emit('readable');
     }
     this.#waking = false;
@@ -80,12 +83,12 @@ export class ReadGate {
 
   #take(read: () => Buffer | null): Buffer | null {
     this.#asked = true;
-    this.#denied = this.#loggedIn ? !this.#options.mayRead() : this.#connectPassed;
+    const room = this.#loggedIn ? this.#options.room() : this.#connectPassed ? 0 : 1;
+    this.#denied = room === 0;
     if (this.#denied) return null;
     const chunk = read();
     if (chunk === null) return null;
-    const most = this.#loggedIn ? this.#options.limits.packetsAtOnce : 1;
-    const passed = this.#frames.pass(chunk, this.#limit, most);
+    const passed = this.#frames.pass(chunk, this.#limit, room);
     if (passed === undefined) {
       const when = this.#loggedIn ? '' : ' before its login';
       this.#stream.destroy(new Error(`client sent a packet of more than ${this.#limit} bytes${when}`));

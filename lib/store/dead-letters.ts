@@ -21,14 +21,17 @@ export interface DeadLetters {
   add(...letters: readonly DeadLetter[]): Promise<void>;
   /** @throws FieldloomError not_found */
   get(id: string): Promise<StoredDeadLetter>;
-  /** Newest first. @throws FieldloomError invalid_input */
+  /** Newest first; a page of large payloads is shorter than its limit. @throws FieldloomError invalid_input */
   page(filter?: DeadLetterFilter): Promise<Page<StoredDeadLetter>>;
   /** After a replay: its message is a row now. False where it is gone already. */
   remove(id: string): Promise<boolean>;
   count(protocol?: string): Promise<number>;
 }
 
-const COLUMNS = [
+/** A page ends before its limit where its payloads together would be more than so many bytes. */
+const LARGEST_PAGE = 8 * 1024 * 1024;
+
+const WITHOUT_PAYLOAD = [
   'id',
   'protocol',
   'topic',
@@ -37,8 +40,8 @@ const COLUMNS = [
   'pointer',
   'size',
   'received_at',
-  'payload',
 ] as const;
+const COLUMNS = [...WITHOUT_PAYLOAD, 'payload'] as const;
 
 /** Makes the statement that keeps a dead letter, for a unit that writes more beside it. */
 export function deadLetterStatement(store: Pick<Store, 'db' | 'dialect'>): (letter: DeadLetter) => Statement {
@@ -47,7 +50,7 @@ export function deadLetterStatement(store: Pick<Store, 'db' | 'dialect'>): (lett
   );
   return (letter) =>
     insert({
-      id: newId(letter.receivedAt),
+      id: newId(),
       protocol: letter.protocol,
       topic: letter.topic,
       code: letter.code,
@@ -82,13 +85,27 @@ export function deadLetters(store: Store): DeadLetters {
       const limit = pageLimit(filter);
       let query = db
         .selectFrom('dead_letter')
-        .selectAll()
+        .select(WITHOUT_PAYLOAD)
         .orderBy('id', 'desc')
         .limit(limit + 1);
       if (filter.protocol !== undefined) query = query.where('protocol', '=', filter.protocol);
       if (filter.since !== undefined) query = query.where('received_at', '>=', filter.since);
       if (filter.cursor !== undefined) query = query.where('id', '<', readCursor(filter.cursor, 'string')[0]);
-      return pageOf(await query.execute(), limit, letterOf, ({ id }) => [id]);
+      const rows = await query.execute();
+      const fitting = Math.min(limit, howManyFit(rows));
+      const payloads = await payloadsOf(
+        store,
+        rows.slice(0, fitting).map(({ id }) => id),
+      );
+      // A letter that was removed in between is left out.
+      const found = rows.map((row) => ({ ...row, payload: payloads.get(row.id) }));
+      const { items, next_cursor } = pageOf(
+        found,
+        fitting,
+        (row) => (row.payload === undefined ? undefined : letterOf({ ...row, payload: row.payload })),
+        ({ id }) => [id],
+      );
+      return { items: items.filter((item) => item !== undefined), next_cursor };
     },
 
     async remove(id) {
@@ -107,6 +124,22 @@ export function deadLetters(store: Store): DeadLetters {
       return Number((await query.executeTakeFirstOrThrow()).count);
     },
   };
+}
+
+/** At least one, so that a walk through the pages goes on. */
+function howManyFit(rows: readonly { size: number }[]): number {
+  let bytes = 0;
+  const tooMany = rows.findIndex(({ size }) => {
+    bytes += Number(size);
+    return bytes > LARGEST_PAGE;
+  });
+  return tooMany < 0 ? rows.length : Math.max(1, tooMany);
+}
+
+async function payloadsOf({ db }: Store, ids: string[]): Promise<Map<string, Uint8Array>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.selectFrom('dead_letter').select(['id', 'payload']).where('id', 'in', ids).execute();
+  return new Map(rows.map(({ id, payload }) => [id, payload]));
 }
 
 function letterOf(row: DeadLetterTable): StoredDeadLetter {

@@ -85,7 +85,7 @@ function laundryStatements(store: Store) {
   };
   const messageOf = (message: MessageRecord) =>
     insertMessage({
-      id: newId(message.at),
+      id: newId(),
       protocol: 'laundry',
       direction: message.direction,
       topic: message.topic,
@@ -123,7 +123,7 @@ function laundryStatements(store: Store) {
       for (const change of changes) {
         unit.push(
           insertChange({
-            id: newId(change.receivedAt),
+            id: newId(),
             store_id: change.storeId,
             controller_id: change.controllerId,
             relay_id: change.relayId,

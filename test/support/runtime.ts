@@ -20,7 +20,12 @@ export async function httpRuntime({ httpNodeRoot = '/' } = {}): Promise<Runtime>
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const errors: string[] = [];
-  const RED = { httpNode, server, settings: { httpNodeRoot }, log: { error: (text: string) => errors.push(text) } };
+  const RED = {
+    httpNode,
+    server,
+    settings: { httpNodeRoot },
+    log: { error: (text: string) => errors.push(text) },
+  };
   return {
     RED: RED as unknown as NodeAPI,
     server,

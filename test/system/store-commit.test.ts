@@ -60,15 +60,13 @@ describe('committing to the embedded database', () => {
   it('bytes are stored as they are, also a slice of a larger buffer', async () => {
     const store = await opened();
     const insert = prepare<{ topic_key: string; payload: Uint8Array }>(store.db, (value, db) =>
-      db
-        .insertInto('mqtt_retained')
-        .values({
-          topic_key: value('topic_key'),
-          topic: 't',
-          qos: 1,
-          payload: value('payload'),
-          stored_at: 0,
-        }),
+      db.insertInto('mqtt_retained').values({
+        topic_key: value('topic_key'),
+        topic: 't',
+        qos: 1,
+        payload: value('payload'),
+        stored_at: 0,
+      }),
     );
     const chunk = Buffer.from('....payload....');
     await store.commit([insert({ topic_key: 'slice', payload: chunk.subarray(4, 11) })]);
@@ -227,6 +225,30 @@ describe('committing to the embedded database', () => {
       Array.from({ length: 40 }, (_, index) => index),
     );
     assert.equal(Object.keys(await settings(store)).length, 41);
+  });
+
+  it('what was sent ahead of a batch that did not fit is not written before it', async () => {
+    const store = await opened();
+    const insert = settingInsert(store);
+    const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(store.db);
+    const unavailable = reaches(store, 'unavailable');
+    await sql`pragma max_page_count = ${sql.raw(String((rows[0]?.page_count as number) + 20))}`.execute(
+      store.db,
+    );
+    const written: string[] = [];
+    const commit = (name: string, value = '') =>
+      store.commit([insert(name, value)]).then(() => written.push(name));
+    const all = [commit('large', 'x'.repeat(1_000_000))];
+    await new Promise<void>((fulfil) => setImmediate(fulfil));
+    const small = Array.from({ length: 300 }, (_, index) => `small${index}`);
+    all.push(...small.map((name) => commit(name)));
+    await unavailable;
+    await settings(store);
+    assert.deepEqual(written, []);
+    assert.deepEqual(await settings(store), {});
+    await sql`pragma max_page_count = 1000000`.execute(store.db);
+    await Promise.all(all);
+    assert.deepEqual(written, ['large', ...small]);
   });
 
   it('a lock of another process rejects nothing: the units wait for its end; reading goes on', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { MIGRATIONS } from '../../lib/store/migrations/index.js';
 import { openStore } from '../../lib/store/open.js';
 import { cleanUp, opened, temporaryFolder, temporaryUrl } from '../support/store.js';
@@ -13,6 +14,17 @@ describe('opening a store', () => {
     const file = join(await temporaryFolder(), 'new', 'folder', 'fieldloom.db');
     await opened(`sqlite:${file}`);
     assert.equal((await stat(file)).mode & 0o777, 0o600);
+  });
+
+  it('has each commit on the disk before it is fulfilled, and readers beside the writer', async () => {
+    const store = await opened();
+    // `pragma` goes to the writing connection.
+    const pragma = async (name: string) => {
+      const { rows } = await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(store.db);
+      return rows[0]?.[name];
+    };
+    assert.equal(await pragma('synchronous'), 2);
+    assert.equal(await pragma('journal_mode'), 'wal');
   });
 
   it('by three processes at once runs each migration once', async () => {
