@@ -257,6 +257,7 @@ describe('page Laundry', () => {
       await page.waitForFunction(
         (old) => document.querySelector('.fl-changes li time')?.textContent !== old,
         before,
+        { timeout: 55_000 },
       );
     });
 

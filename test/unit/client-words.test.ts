@@ -43,12 +43,19 @@ describe('words for people', () => {
     assert.equal(startOfDay(noon), new Date(2024, 2, 5).getTime());
   });
 
-  it('shortens ids as far as they stay apart', () => {
-    const ids = ['6ba7b811-aaaa', '6ba7b810-aaaa', 'c9f0f895-0001', 'c9f0f895-0002', 'short'];
-    assert.deepEqual(
-      [...shortIds(ids).values()],
-      ['6ba7b811', '6ba7b810', 'c9f0f895-0001', 'c9f0f895-0002', 'short'],
-    );
+  it('shortens ids to beginnings that stay apart', () => {
+    const ids = ['6ba7b811-9dad-11d1', '6ba7b810-9dad-11d1', 'short'];
+    assert.deepEqual([...shortIds(ids).values()], ['6ba7b811', '6ba7b810', 'short']);
+    assert.deepEqual([...shortIds(['c9f0f895-0', 'c9f0f895-1']).values()], ['c9f0f895-0', 'c9f0f895-1']);
+  });
+
+  it('shortens ids to their ends where their beginnings are alike', () => {
+    const ids = ['7c2d1f64-8a35-4f19-b101', '7c2d1f64-8a35-4f19-b102', '7c2d1f64-8a35-4f19-c102'];
+    assert.deepEqual([...shortIds(ids).values()], ['…b101', '…b102', '…c102']);
+  });
+
+  it('ends with whatever ids are the same', () => {
+    assert.deepEqual([...shortIds(['a', 'a', '']).values()], ['a', '']);
   });
 });
 
