@@ -12,23 +12,31 @@ process.chdir(root);
 
 const list = async (pattern) => (await Array.fromAsync(glob(pattern))).sort();
 
-/** One wire.ts a protocol, from every *.schema.json of its folder in schemas/. */
+/** Types of the schemas of one folder; what they refer to in another file they call by its title. */
+async function typesOf(folder) {
+  const parts = [];
+  for (const file of await list(`schemas/${folder}/*.schema.json`)) {
+    parts.push(
+      await compileFromFile(file, {
+        bannerComment: '',
+        cwd: `schemas/${folder}`,
+        declareExternallyReferenced: false,
+        unknownAny: true,
+        style: { singleQuote: true, printWidth: 110 },
+      }),
+    );
+  }
+  return parts;
+}
+
+/** One wire.ts a protocol, from every *.schema.json of its folder in schemas/ and of schemas/common. */
 async function generateWireTypes() {
+  const common = await typesOf('common');
   for (const folder of await list('schemas/*/')) {
     const protocol = basename(folder);
-    const parts = [];
-    for (const file of await list(`schemas/${protocol}/*.schema.json`)) {
-      parts.push(
-        await compileFromFile(file, {
-          bannerComment: '',
-          declareExternallyReferenced: false,
-          unknownAny: true,
-          style: { singleQuote: true, printWidth: 110 },
-        }),
-      );
-    }
-    if (parts.length === 0) continue;
-    const text = `// Generated from schemas/${protocol} by bin/build.mjs.\n\n${parts.join('\n')}`;
+    const own = protocol === 'common' ? [] : await typesOf(protocol);
+    if (own.length === 0) continue;
+    const text = `// Generated from schemas/${protocol} by bin/build.mjs.\n\n${[...common, ...own].join('\n')}`;
     await writeIfChanged(`lib/${protocol}/wire.ts`, text);
   }
 }
@@ -61,6 +69,7 @@ async function bundleClient() {
     minify: true,
     sourcemap: true,
     outdir: 'dist/client/browser',
+    loader: { '.css': 'text' },
     logLevel: 'warning',
   });
 }
@@ -68,6 +77,8 @@ async function bundleClient() {
 await rm('dist', { recursive: true, force: true });
 await generateWireTypes();
 const tsc = createRequire(import.meta.url).resolve('typescript/package.json');
-execFileSync(process.execPath, [join(dirname(tsc), 'bin/tsc'), '-p', '.'], { stdio: 'inherit' });
+for (const project of ['.', 'client/browser']) {
+  execFileSync(process.execPath, [join(dirname(tsc), 'bin/tsc'), '-p', project], { stdio: 'inherit' });
+}
 await copyBesideCode();
 await bundleClient();

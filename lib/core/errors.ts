@@ -45,6 +45,7 @@ export const ERROR_CODES = [
   'forbidden',
   'too_many_attempts',
   'invalid_token',
+  'token_keys_unavailable',
   // HTTP
   'unsupported_media_type',
   'internal',

@@ -12,6 +12,7 @@ import {
   type ClientEvent,
   type EmbeddedBroker,
   LIMITS,
+  type RefusedEvent,
 } from './broker-options.js';
 import { type BrokerPacket, BrokerPersistence } from './broker-persistence.js';
 import { ClientPublishes, NOWHERE } from './client-publishes.js';
@@ -75,6 +76,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   /** All connections, those without a login included. */
   readonly #arrivals = new Map<Client, { stream: Duplex; gate: ReadGate; address: string }>();
   readonly #clientListeners = new Set<(event: ClientEvent) => void>();
+  readonly #refusedListeners = new Set<(event: RefusedEvent) => void>();
   readonly #counters = {
     logins: 0,
     failedLogins: 0,
@@ -142,6 +144,8 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
       persistence: this.#persistence,
       publish: (packet, client) => this.#publish(packet, client),
       refusals: limits.refusals,
+      refused: ({ client, login, address }, topic) =>
+        this.#tellRefused({ type: 'publish', username: login.username, clientId: client.id, address, topic }),
       clock,
       log,
     });
@@ -216,6 +220,15 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     return () => this.#clientListeners.delete(listener);
   }
 
+  onRefused(listener: (event: RefusedEvent) => void): () => void {
+    this.#refusedListeners.add(listener);
+    return () => this.#refusedListeners.delete(listener);
+  }
+
+  #tellRefused(event: RefusedEvent): void {
+    for (const listener of [...this.#refusedListeners]) listener(event);
+  }
+
   #tell(type: ClientEvent['type'], client: Client): void {
     const peer = this.#peers.of(client);
     if (peer === undefined) return;
@@ -277,17 +290,19 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     });
     if (principal === undefined) {
       this.#counters.failedLogins += 1;
+      this.#tellRefused({ type: 'login', username, clientId: client.id, address });
       return username === undefined ? REFUSED.noLogin : REFUSED.password;
     }
     if (!this.#arrivals.has(client) || this.#closing !== undefined) return REFUSED.unavailable;
     if (!this.#mayUseClientId(principal.username, client.id)) {
       this.#counters.failedLogins += 1;
       this.#log.warn(`login ${principal.username}: client id ${client.id} belongs to another login`);
+      this.#tellRefused({ type: 'login', username, clientId: client.id, address });
       return REFUSED.clientId;
     }
     // From here to `add` nothing may wait: of two connections one must see the other.
     const previous = this.#peers.loginOf(principal.username)?.peer;
-    const peer = this.#peers.add(client, gate, principal, address);
+    const peer = this.#peers.add(client, gate, principal, address, this.#clock.now());
     if (previous !== undefined) await this.#takeOver(previous, peer);
     if (!client.clean) await this.#resume(peer);
     this.#counters.logins += 1;
@@ -333,6 +348,13 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
       ? 'shared subscriptions are not supported by the embedded broker'
       : 'its login may not';
     this.#log.warn(`MQTT client ${client.id} may not subscribe to ${topic}: ${why}`);
+    this.#tellRefused({
+      type: 'subscribe',
+      username: peer?.login.username,
+      clientId: client.id,
+      address: peer?.address ?? '',
+      topic,
+    });
     return false;
   }
 

@@ -1,5 +1,6 @@
 import type { DeadLetter } from '../core/dead-letter.js';
 import { FieldloomError } from '../core/errors.js';
+import { type EarlierLetters, payloadDigest } from '../core/redelivery.js';
 import { newId } from './ids.js';
 import { type Page, type PageRequest, pageLimit, pageOf, readCursor } from './page.js';
 import { insertOnce, placeholders, prepare } from './prepared.js';
@@ -16,29 +17,37 @@ export interface DeadLetterFilter extends PageRequest {
   since?: number;
 }
 
-export interface DeadLetters {
+export interface DeadLetters extends EarlierLetters {
   /** Fulfils when all of them are committed. */
   add(...letters: readonly DeadLetter[]): Promise<void>;
   /** @throws FieldloomError not_found */
   get(id: string): Promise<StoredDeadLetter>;
-  /** Newest first. @throws FieldloomError invalid_input */
+  /** Newest first; a page of large payloads is shorter than its limit. @throws FieldloomError invalid_input */
   page(filter?: DeadLetterFilter): Promise<Page<StoredDeadLetter>>;
   /** After a replay: its message is a row now. False where it is gone already. */
   remove(id: string): Promise<boolean>;
   count(protocol?: string): Promise<number>;
 }
 
-const COLUMNS = [
+/** A page ends before its limit where its payloads together would be more than so many bytes. */
+const LARGEST_PAGE = 8 * 1024 * 1024;
+
+const WITHOUT_PAYLOAD = [
   'id',
   'protocol',
   'topic',
   'code',
   'message',
   'pointer',
+  'payload_digest',
   'size',
   'received_at',
-  'payload',
 ] as const;
+const COLUMNS = [...WITHOUT_PAYLOAD, 'payload'] as const;
+
+/** A message without an acknowledgement is one of the last before the connection was lost. */
+const REPEATED_WITHIN_MS = 60_000;
+const MOST_REPEATED = 1000;
 
 /** Makes the statement that keeps a dead letter, for a unit that writes more beside it. */
 export function deadLetterStatement(store: Pick<Store, 'db' | 'dialect'>): (letter: DeadLetter) => Statement {
@@ -47,12 +56,13 @@ export function deadLetterStatement(store: Pick<Store, 'db' | 'dialect'>): (lett
   );
   return (letter) =>
     insert({
-      id: newId(letter.receivedAt),
+      id: newId(),
       protocol: letter.protocol,
       topic: letter.topic,
       code: letter.code,
       message: letter.message,
       pointer: letter.pointer ?? null,
+      payload_digest: payloadDigest(letter.payload),
       size: letter.payload.byteLength,
       received_at: letter.receivedAt,
       payload: letter.payload,
@@ -82,13 +92,27 @@ export function deadLetters(store: Store): DeadLetters {
       const limit = pageLimit(filter);
       let query = db
         .selectFrom('dead_letter')
-        .selectAll()
+        .select(WITHOUT_PAYLOAD)
         .orderBy('id', 'desc')
         .limit(limit + 1);
       if (filter.protocol !== undefined) query = query.where('protocol', '=', filter.protocol);
       if (filter.since !== undefined) query = query.where('received_at', '>=', filter.since);
       if (filter.cursor !== undefined) query = query.where('id', '<', readCursor(filter.cursor, 'string')[0]);
-      return pageOf(await query.execute(), limit, letterOf, ({ id }) => [id]);
+      const rows = await query.execute();
+      const fitting = Math.min(limit, howManyFit(rows));
+      const payloads = await payloadsOf(
+        store,
+        rows.slice(0, fitting).map(({ id }) => id),
+      );
+      // A letter that was removed in between is left out.
+      const found = rows.map((row) => ({ ...row, payload: payloads.get(row.id) }));
+      const { items, next_cursor } = pageOf(
+        found,
+        fitting,
+        (row) => (row.payload === undefined ? undefined : letterOf({ ...row, payload: row.payload })),
+        ({ id }) => [id],
+      );
+      return { items: items.filter((item) => item !== undefined), next_cursor };
     },
 
     async remove(id) {
@@ -101,12 +125,43 @@ export function deadLetters(store: Store): DeadLetters {
       }
     },
 
+    async countEarlier({ topic, payload, pointer }, before) {
+      const rows = await db
+        .selectFrom('dead_letter')
+        .select('received_at')
+        .where('payload_digest', '=', payloadDigest(payload))
+        .where('topic', '=', topic)
+        .where('pointer', pointer === undefined ? 'is' : '=', pointer ?? null)
+        .where('received_at', '<', before)
+        .orderBy('received_at', 'desc')
+        .limit(MOST_REPEATED)
+        .execute();
+      const newest = Number(rows[0]?.received_at);
+      return rows.filter(({ received_at }) => Number(received_at) > newest - REPEATED_WITHIN_MS).length;
+    },
+
     async count(protocol) {
       let query = db.selectFrom('dead_letter').select((is) => is.fn.countAll<number>().as('count'));
       if (protocol !== undefined) query = query.where('protocol', '=', protocol);
       return Number((await query.executeTakeFirstOrThrow()).count);
     },
   };
+}
+
+/** At least one, so that a walk through the pages goes on. */
+function howManyFit(rows: readonly { size: number }[]): number {
+  let bytes = 0;
+  const tooMany = rows.findIndex(({ size }) => {
+    bytes += Number(size);
+    return bytes > LARGEST_PAGE;
+  });
+  return tooMany < 0 ? rows.length : Math.max(1, tooMany);
+}
+
+async function payloadsOf({ db }: Store, ids: string[]): Promise<Map<string, Uint8Array>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.selectFrom('dead_letter').select(['id', 'payload']).where('id', 'in', ids).execute();
+  return new Map(rows.map(({ id, payload }) => [id, payload]));
 }
 
 function letterOf(row: DeadLetterTable): StoredDeadLetter {

@@ -1,5 +1,5 @@
 import type { ControllerRecord, LaundryStore, LaundryWrite, MessageRecord } from '../laundry/ports.js';
-import { deadLetterStatement } from './dead-letters.js';
+import { deadLetterStatement, deadLetters } from './dead-letters.js';
 import { newId } from './ids.js';
 import { type LaundryQueries, laundryQueries } from './laundry-queries.js';
 import { loadControllers } from './laundry-rows.js';
@@ -15,8 +15,10 @@ import type {
 /** The laundry's rows: what its rules write and load (lib/laundry/ports.ts), and what REST and pages ask. */
 export function laundryStore(store: Store): LaundryStore & LaundryQueries {
   const statements = laundryStatements(store);
+  const { countEarlier } = deadLetters(store);
   return {
     ...laundryQueries(store),
+    countEarlier,
     loadAll: () => loadControllers(store),
     async load(storeId, controllerId) {
       const [found] = await loadControllers(store, storeId, controllerId);
@@ -85,7 +87,7 @@ function laundryStatements(store: Store) {
   };
   const messageOf = (message: MessageRecord) =>
     insertMessage({
-      id: newId(message.at),
+      id: newId(),
       protocol: 'laundry',
       direction: message.direction,
       topic: message.topic,
@@ -123,7 +125,7 @@ function laundryStatements(store: Store) {
       for (const change of changes) {
         unit.push(
           insertChange({
-            id: newId(change.receivedAt),
+            id: newId(),
             store_id: change.storeId,
             controller_id: change.controllerId,
             relay_id: change.relayId,

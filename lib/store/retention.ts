@@ -1,7 +1,7 @@
+import { sql } from 'kysely';
 import { type Clock, systemClock, type Timer } from '../core/clock.js';
 import { asError, hasCode } from '../core/errors.js';
 import { type Log, silentLog } from '../core/log.js';
-import { firstIdOf } from './ids.js';
 import { prepare } from './prepared.js';
 import type { Statement, Store } from './store.js';
 
@@ -31,6 +31,12 @@ const BATCH = 500;
 
 type AgingTable = 'message' | 'laundry_state_change' | 'dead_letter';
 
+const TIME: Record<AgingTable, string> = {
+  message: 'at',
+  laundry_state_change: 'received_at',
+  dead_letter: 'received_at',
+};
+
 export interface Retention {
   /** One run, now. @returns rows deleted, by table */
   run(): Promise<Record<AgingTable, number>>;
@@ -59,37 +65,41 @@ export function startRetention(
   let timer: Timer | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
 
-  /** Deletes in the order of ids, which is the order of arrival. */
-  async function deleteBefore(table: AgingTable, id: string): Promise<number> {
+  /**
+   * Reads on in the order of ids, which is the order of arrival, for as long as there are rows to delete. The time
+   * of the row itself decides: where the clock was wrong for a while, one order is not the other.
+   */
+  async function deleteWhile(
+    table: AgingTable,
+    old: (row: { id: string; at: number; size: number }) => boolean,
+  ) {
     let deleted = 0;
+    let after = '';
     while (!stopped) {
-      const rows = await store.db
-        .selectFrom(table)
-        .select('id')
-        .where('id', '<', id)
-        .orderBy('id')
-        .limit(BATCH)
-        .execute();
-      const last = rows.at(-1);
-      if (last === undefined) break;
-      await store.commit([deletions[table]({ last: last.id })]);
-      deleted += rows.length;
+      const rows = await oldest(store, table, after);
+      const ids = rows.filter(old).map(({ id }) => id);
+      if (ids.length === 0) break;
+      await store.commit(ids.map((id) => deletions[table]({ id })));
+      deleted += ids.length;
+      after = rows.at(-1)?.id ?? after;
     }
     return deleted;
   }
 
   async function run() {
     const now = clock.now();
+    const olderThan = (age: number) => (row: { at: number }) => row.at < now - age;
     const deleted = {
-      message: await deleteBefore('message', firstIdOf(now - settings.messageMs)),
-      laundry_state_change: await deleteBefore(
-        'laundry_state_change',
-        firstIdOf(now - settings.stateChangeMs),
-      ),
-      dead_letter: await deleteBefore('dead_letter', firstIdOf(now - settings.deadLetterMs)),
+      message: await deleteWhile('message', olderThan(settings.messageMs)),
+      laundry_state_change: await deleteWhile('laundry_state_change', olderThan(settings.stateChangeMs)),
+      dead_letter: await deleteWhile('dead_letter', olderThan(settings.deadLetterMs)),
     };
-    const tooMany = await firstDeadLetterToKeep(store, settings.deadLetterBytes);
-    if (tooMany !== undefined) deleted.dead_letter += await deleteBefore('dead_letter', tooMany);
+    let excess = (await deadLetterBytes(store)) - settings.deadLetterBytes;
+    deleted.dead_letter += await deleteWhile('dead_letter', ({ size }) => {
+      const goes = excess > 0;
+      excess -= size;
+      return goes;
+    });
     return deleted;
   }
 
@@ -115,33 +125,25 @@ export function startRetention(
   };
 }
 
-function deletion({ db }: Store, table: AgingTable): (values: { last: string }) => Statement {
-  return prepare<{ last: string }>(db, (value) => db.deleteFrom(table).where('id', '<=', value('last')));
+function deletion({ db }: Store, table: AgingTable): (values: { id: string }) => Statement {
+  return prepare<{ id: string }>(db, (value) => db.deleteFrom(table).where('id', '=', value('id')));
 }
 
-/** Undefined where all dead letters together are within the bound. */
-async function firstDeadLetterToKeep({ db }: Store, bound: number): Promise<string | undefined> {
+async function oldest({ db }: Store, table: AgingTable, after: string) {
+  const size = table === 'dead_letter' ? sql.ref<number>('size') : sql.lit(0);
+  return db
+    .selectFrom(table)
+    .select(['id', sql.ref<number>(TIME[table]).as('at'), size.as('size')])
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(BATCH)
+    .execute();
+}
+
+async function deadLetterBytes({ db }: Store): Promise<number> {
   const { total } = await db
     .selectFrom('dead_letter')
     .select((is) => is.fn.sum<number | null>('size').as('total'))
     .executeTakeFirstOrThrow();
-  let excess = Number(total ?? 0) - bound;
-  let after = '';
-  while (excess > 0) {
-    const rows = await db
-      .selectFrom('dead_letter')
-      .select(['id', 'size'])
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(BATCH)
-      .execute();
-    if (rows.length === 0) break;
-    for (const row of rows) {
-      if (excess <= 0) return row.id;
-      excess -= row.size;
-      after = row.id;
-    }
-  }
-  // Everything up to `after` goes: a space sorts right behind it.
-  return after === '' ? undefined : `${after} `;
+  return Number(total ?? 0);
 }

@@ -15,7 +15,12 @@ export type StoreState = 'open' | 'unavailable' | 'closed';
 
 export interface Store {
   readonly dialect: 'sqlite' | 'mysql' | 'postgres';
-  /** For reading, and for administration. What arrives in streams goes through `commit`. */
+  /**
+   * For reading, and for administration. What arrives in streams goes through `commit`. A transaction of `db` holds
+   * up all commits until it ends: keep it short, and never await a `commit` inside it.
+   * Errors are FieldloomErrors: store_unavailable; store_rejected, with `details.constraint` true where a row breaks
+   * a rule (a name that is taken).
+   */
   readonly db: Kysely<Tables>;
   /**
    * Writes the statements of one unit, all or none, together with the units of others in one transaction. Fulfils

@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import { asError, FieldloomError } from '../../lib/core/errors.js';
 import type { Log } from '../../lib/core/log.js';
+import { sharedText } from './text.js';
 
 /** What one Node-RED node instance offers to others (a store, a link …), read by `context.use`. */
 const PROVIDED = Symbol.for('fieldloom.provided');
@@ -22,6 +23,8 @@ export interface NodeContext<Config, Credentials> {
   readonly config: NodeDef & Config;
   readonly credentials: Partial<Credentials>;
   readonly log: Log;
+  /** Aborted when the node closes: status and reports after that are dropped. */
+  readonly closed: AbortSignal;
   /** Text is the key `status.<key>` of the node's locale. */
   status(level: Level, key: string, values?: Record<string, string | number>): void;
   /** Sends one message an output. */
@@ -32,7 +35,7 @@ export interface NodeContext<Config, Credentials> {
   provide(value: unknown): void;
   /** What the configuration node with this id provides. @throws FieldloomError missing_setting */
   use<T>(id: string | undefined, property: string): T;
-  /** As `use`, or undefined where the property is empty. */
+  /** As `use`, or undefined where the property is empty. @throws FieldloomError missing_setting where it dangles */
   useOptional<T>(id: string | undefined, property: string): T | undefined;
 }
 
@@ -46,6 +49,15 @@ export interface NodeBehaviour {
   start?(): Promise<void>;
   /** Gives back everything: listeners, timers, routes, connections. */
   close?(removed: boolean): Promise<void> | void;
+}
+
+/** Node-RED leaves `${NAME}` as it is where the variable is not set: for a node that is an empty setting. */
+function withoutUnsetVariables<T extends object>(settings: T): T {
+  const entries = Object.entries(settings).map(([name, value]) => [
+    name,
+    typeof value === 'string' && /^\$(\{[^}]+\}|\([^)]+\))$/.test(value) ? '' : value,
+  ]);
+  return Object.fromEntries(entries) as T;
 }
 
 function logOf(node: Node): Log {
@@ -71,15 +83,20 @@ export function defineNode<Config, Credentials extends object = Record<string, n
   function construct(this: Node, config: NodeDef & Config): void {
     RED.nodes.createNode(this, config);
     const node = this;
-    const report = (error: unknown) => node.error(asError(error), {});
+    const closing = new AbortController();
+    const report = (error: unknown) => {
+      if (!closing.signal.aborted) node.error(asError(error), {});
+    };
     const context: NodeContext<Config, Credentials> = {
       RED,
       node,
-      config,
-      credentials: (node.credentials ?? {}) as Partial<Credentials>,
+      config: withoutUnsetVariables(config),
+      credentials: withoutUnsetVariables((node.credentials ?? {}) as Partial<Credentials>),
       log: logOf(node),
+      closed: closing.signal,
       status(level, key, values) {
-        node.status({ ...APPEARANCE[level], text: RED._(`${type}.status.${key}`, values as never) });
+        if (closing.signal.aborted) return;
+        node.status({ ...APPEARANCE[level], text: RED._(`status.${key}`, values as never) });
       },
       send: (...outputs) => node.send(outputs as never),
       report,
@@ -89,19 +106,21 @@ export function defineNode<Config, Credentials extends object = Record<string, n
       use<T>(id: string | undefined, property: string) {
         const value = context.useOptional<T>(id, property);
         if (value === undefined) {
-          throw new FieldloomError(
-            'missing_setting',
-            RED._('fieldloom-store.runtime.missing', { property } as never),
-            {
-              details: { property },
-            },
-          );
+          throw new FieldloomError('missing_setting', sharedText('missing', { property }), {
+            details: { property },
+          });
         }
         return value;
       },
-      useOptional<T>(id: string | undefined) {
+      useOptional<T>(id: string | undefined, property: string) {
         if (id === undefined || id === '') return undefined;
-        return (RED.nodes.getNode(id) as unknown as { [PROVIDED]?: T } | null)?.[PROVIDED];
+        const value = (RED.nodes.getNode(id) as unknown as { [PROVIDED]?: T } | null)?.[PROVIDED];
+        if (value === undefined) {
+          throw new FieldloomError('missing_setting', sharedText('unknown', { property }), {
+            details: { property },
+          });
+        }
+        return value;
       },
     };
 
@@ -132,6 +151,7 @@ export function defineNode<Config, Credentials extends object = Record<string, n
       });
     }
     node.on('close', (removed: boolean, done: () => void) => {
+      closing.abort();
       Promise.resolve()
         .then(() => behaviour.close?.(removed))
         .catch((error: unknown) => node.warn(asError(error).message))

@@ -1,0 +1,191 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { connectAsync } from 'mqtt';
+import { startMosquitto } from '../test/support/mosquitto.js';
+import { freePort } from '../test/support/ports.js';
+import { embeddedBrokerFlow, gatewayFlow, type MeasuredFlow, nodeRedOwnFlow } from './harness/flows.js';
+import { type Load, makeLoad } from './harness/messages.js';
+import { Child, type ProcessStatistics } from './harness/processes.js';
+import { printTable } from './harness/table.js';
+
+const CONTROLLERS = 1000;
+const FILTER = '/stores/+/controllers/+/metrics';
+
+export interface IngestOptions {
+  /** Messages of one run. */
+  messages: number;
+}
+
+interface Result {
+  name: string;
+  /** Messages a second, committed where the candidate commits. */
+  rate: number;
+  delayMs: number;
+  memory: number;
+}
+
+const rowsOf = (file: string, table: string): number => {
+  const database = new DatabaseSync(file, { readOnly: true });
+  try {
+    const row = database.prepare(`select count(*) as rows from ${table}`).get() as { rows: number };
+    return row.rows;
+  } catch {
+    return 0; // the table is not made yet
+  } finally {
+    database.close();
+  }
+};
+
+/** Asks again and again until `count` has reached `target`; gives the ms from the first message to the last. */
+async function timeUntil(target: number, count: () => Promise<number> | number): Promise<number> {
+  let begun: number | undefined;
+  let already = 0;
+  const deadline = performance.now() + 300_000;
+  for (;;) {
+    const value = await count();
+    const now = performance.now();
+    if (begun === undefined && value > 0) {
+      begun = now;
+      already = value;
+    }
+    if (value >= target && begun !== undefined)
+      return ((now - begun) * target) / Math.max(1, target - already);
+    if (now > deadline) throw new Error(`only ${value} of ${target} messages arrived in 300 s`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Lets the broker keep `messages` for the session `clientId`, so that the publisher costs nothing while we measure. */
+async function fillQueue(url: string, clientId: string, load: Load, messages: number): Promise<void> {
+  const session = await connectAsync(url, { clientId, clean: false });
+  await session.subscribeAsync(FILTER, { qos: 1 });
+  await session.endAsync();
+  const publisher = await Child.start('publisher-process.js', {
+    url,
+    load,
+    from: 0,
+    to: messages,
+    connections: 10,
+    window: 100,
+  });
+  await publisher.ask('finished');
+  await publisher.stop();
+}
+
+async function drain(name: string, url: string, options: IngestOptions, flow: MeasuredFlow): Promise<Result> {
+  const directory = await mkdtemp(join(tmpdir(), 'fieldloom-bench-'));
+  try {
+    await fillQueue(url, flow.clientId, makeLoad(CONTROLLERS), options.messages);
+    await flow.prepare?.(directory);
+    const child = await Child.start(flow.script, flow.settings(directory, url));
+    const count = flow.rows
+      ? () => rowsOf(join(directory, flow.rows?.file as string), flow.rows?.table as string)
+      : async () => (await child.ask<ProcessStatistics>('statistics')).count;
+    await child.ask('statistics');
+    const ms = await timeUntil(options.messages, count);
+    const { delayMs, memory } = await child.ask<ProcessStatistics>('statistics');
+    await child.stop();
+    return { name, rate: (options.messages / ms) * 1000, delayMs, memory };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Publishers and gateway at once, for the broker that lives in the gateway. */
+async function live(name: string, options: IngestOptions, flow: MeasuredFlow): Promise<Result> {
+  const directory = await mkdtemp(join(tmpdir(), 'fieldloom-bench-'));
+  try {
+    const port = await freePort();
+    const url = `mqtt://127.0.0.1:${port}`;
+    const login = await flow.prepare?.(directory);
+    const child = await Child.start(flow.script, flow.settings(directory, url));
+    await child.ask('statistics');
+    const publisher = await Child.start('publisher-process.js', {
+      url,
+      ...login,
+      load: makeLoad(CONTROLLERS),
+      from: 0,
+      to: options.messages,
+      connections: 50,
+      window: 20,
+    });
+    const { ms } = await publisher.ask<{ ms: number }>('finished');
+    const { delayMs, memory } = await child.ask<ProcessStatistics>('statistics');
+    if (flow.rows) {
+      const { file, table } = flow.rows;
+      await timeUntil(options.messages, () => rowsOf(join(directory, file), table));
+    }
+    await publisher.stop();
+    await child.stop();
+    return { name, rate: (options.messages / ms) * 1000, delayMs, memory };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** The figures of the ingest path against its peers, all in this run, on this machine. */
+export async function benchIngest(options: IngestOptions): Promise<void> {
+  const mosquitto = await startMosquitto();
+  const results: Result[] = [];
+  if (mosquitto) {
+    const { url } = mosquitto;
+    results.push(
+      await drain('Mosquitto: fieldloom-machine-state', url, options, gatewayFlow('ours')),
+      await drain('Mosquitto: mqtt in, json, function, sqlite', url, options, nodeRedOwnFlow('peer')),
+      await drain('Mosquitto: bare MQTT.js, dropping', url, options, {
+        clientId: 'bare',
+        script: 'bare-process.js',
+        settings: (_directory, broker) => ({ url: broker, clientId: 'bare', filter: FILTER }),
+      }),
+    );
+    await mosquitto.stop();
+  } else {
+    console.log('Mosquitto is not installed: only the embedded broker is measured.');
+  }
+  results.push(
+    await live('embedded: fieldloom-machine-state', options, embeddedBrokerFlow('ours')),
+    await live('embedded: mqtt in, json, function, sqlite', options, embeddedBrokerFlow('peer')),
+    await live('embedded: broker taking and dropping', options, embeddedBrokerFlow('drop')),
+  );
+  const rate = (name: string) => results.find((result) => result.name === name)?.rate;
+  const ratio = (own: string, peer: string) => {
+    const [a, b] = [rate(own), rate(peer)];
+    return a === undefined || b === undefined ? 'not measured' : (a / b).toFixed(2);
+  };
+  printTable(
+    ['candidate', 'messages/s', 'loop delay p99 ms', 'memory MiB'],
+    results.map(({ name, rate: perSecond, delayMs, memory }) => [
+      name,
+      perSecond.toFixed(0),
+      delayMs.toFixed(1),
+      (memory / 2 ** 20).toFixed(0),
+    ]),
+  );
+  printTable(
+    ['ratio', 'reach', 'reached'],
+    [
+      [
+        'ours against mqtt in, json, function, sqlite (Mosquitto)',
+        '4',
+        ratio('Mosquitto: fieldloom-machine-state', 'Mosquitto: mqtt in, json, function, sqlite'),
+      ],
+      [
+        'ours against bare MQTT.js (Mosquitto)',
+        '0.6',
+        ratio('Mosquitto: fieldloom-machine-state', 'Mosquitto: bare MQTT.js, dropping'),
+      ],
+      [
+        'ours against mqtt in, json, function, sqlite (embedded)',
+        '6',
+        ratio('embedded: fieldloom-machine-state', 'embedded: mqtt in, json, function, sqlite'),
+      ],
+      [
+        'ours against taking and dropping (embedded)',
+        '0.6',
+        ratio('embedded: fieldloom-machine-state', 'embedded: broker taking and dropping'),
+      ],
+    ],
+  );
+}

@@ -1,0 +1,191 @@
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import RED from 'node-red';
+import { secret } from '../lib/access/secrets.js';
+import { FieldloomError } from '../lib/core/errors.js';
+import { openStore } from '../lib/store/open.js';
+import { health } from '../nodes/runtime/health.js';
+import { unknownApiPath } from '../nodes/runtime/http.js';
+import { metricsText } from '../nodes/runtime/metrics.js';
+import { version } from '../package.json';
+import { type Composition, composeFlows, installFlows } from './compose.js';
+import { nodeRedSettings, PACKAGE_ROOT } from './editor.js';
+import { editorLogin } from './editor-login.js';
+import { isFree, nextFree } from './ports.js';
+import type { Settings } from './settings.js';
+import { renewSimulatedLogins, simulatedControllers } from './simulated-logins.js';
+
+export interface Gateway {
+  /** As in the settings, or the next free one. */
+  mqttPort: number;
+  flows: Composition;
+  /** Made at this start, to be shown once. */
+  newEditorPassword: string | undefined;
+  /** Fulfils when `/health` says ok; false where that does not come within `ms`. */
+  ready(ms: number): Promise<boolean>;
+  /** Closes every node, then the server. */
+  stop(): Promise<void>;
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
+
+const FLOWS = join(PACKAGE_ROOT, 'flows');
+
+/** Parts without which the gateway is not well. */
+const PARTS = ['broker', 'store'] as const;
+
+async function choosePorts(settings: Settings): Promise<number> {
+  const wanted: [name: string, port: number | undefined][] = [['PORT', settings.port]];
+  const { mqttPort, mqttPortFixed, mqttsPort, mqttWsPort } = settings;
+  if (settings.external === undefined) {
+    if (mqttPortFixed) wanted.push(['MQTT_PORT', mqttPort]);
+    wanted.push(['MQTTS_PORT', mqttsPort], ['MQTT_WS_PORT', mqttWsPort]);
+  }
+  for (const [name, port] of wanted) {
+    if (port === undefined) continue;
+    const free = await isFree(settings.host, port).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRNOTAVAIL' && error.code !== 'ENOTFOUND' && error.code !== 'EACCES')
+        throw error;
+      const [variable, value] = error.code === 'EACCES' ? [name, port] : ['HOST', settings.host];
+      const accepted =
+        error.code === 'EACCES' ? 'a port that this user may open' : 'an address of this machine';
+      throw new FieldloomError('invalid_setting', `${variable}=${value}: accepted is ${accepted}`);
+    });
+    if (!free) {
+      throw new FieldloomError(
+        'invalid_setting',
+        `${name}=${port}: another program listens there already; accepted is a free port`,
+      );
+    }
+  }
+  if (mqttPortFixed || settings.external !== undefined) return mqttPort;
+  const taken = [settings.port, mqttsPort, mqttWsPort].filter((port) => port !== undefined);
+  return nextFree(settings.host, mqttPort, taken);
+}
+
+/** What the flows refer to as `${NAME}`; an empty value is an empty setting there. */
+function publish(settings: Settings, mqttPort: number): void {
+  const text = (value: string | number | undefined) => String(value ?? '');
+  Object.assign(process.env, {
+    HOST: settings.host,
+    MQTT_PORT: text(mqttPort),
+    MQTTS_PORT: text(settings.mqttsPort),
+    MQTT_WS_PORT: text(settings.mqttWsPort),
+    TLS_CERT: text(settings.tls?.certFile),
+    TLS_KEY: text(settings.tls?.keyFile),
+    MQTT_URL: text(settings.external?.url),
+    MQTT_USERNAME: text(settings.external?.username),
+    MQTT_PASSWORD: text(settings.external?.password),
+    DATABASE_URL: settings.databaseUrl,
+    FIELDLOOM_DIR: settings.directory,
+    PUBLIC_URL: settings.publicUrl,
+    ACCESS: settings.access,
+  });
+}
+
+/** Brings the database to this version before anything leans on it, and lets the simulated controllers in. */
+async function prepareStore(settings: Settings, mqttPort: number): Promise<void> {
+  const store = await openStore(settings.databaseUrl);
+  try {
+    // Logins of ours are no use at another broker: there its own are used.
+    const simulate = settings.simulate && settings.external === undefined;
+    const controllers = simulatedControllers(await composeFlows(FLOWS));
+    const logins = await renewSimulatedLogins(store, controllers, simulate);
+    const address = settings.host === '0.0.0.0' || settings.host === '::' ? 'localhost' : settings.host;
+    const url = `mqtt://${address.includes(':') ? `[${address}]` : address}:${mqttPort}`;
+    Object.assign(process.env, logins, { FIELDLOOM_SIMULATOR_URL: settings.external?.url ?? url });
+  } finally {
+    await store.close();
+  }
+}
+
+function answerJson(response: ServerResponse, status: number, body: object) {
+  response.writeHead(status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Cache-Control': 'no-store',
+  });
+  response.end(JSON.stringify(body));
+}
+
+/** `/health` and `/metrics`; every other path goes on. */
+const ownPaths: Handler = (request, response, next) => {
+  const path = request.url?.split('?')[0];
+  if (path === '/health') {
+    const { ok, parts } = health(PARTS);
+    answerJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'failed', ...parts, version });
+  } else if (path === '/metrics') {
+    metricsText().then(
+      ({ type, text }) => response.writeHead(200, { 'Content-Type': type }).end(text),
+      (error: Error) => answerJson(response, 500, { error: { code: 'internal', message: error.message } }),
+    );
+  } else next();
+};
+
+const nothingHere: Handler = (request, response) => {
+  answerJson(response, 404, { error: { code: 'not_found', message: `there is nothing at ${request.url}` } });
+};
+
+/**
+ * The order of those who may answer: what Node-RED's editor parses and answers comes after the REST of the flows,
+ * since both have their root at `/`.
+ */
+function chain(handlers: readonly Handler[]) {
+  return (request: IncomingMessage, response: ServerResponse) => {
+    const call = (index: number) => handlers[index]?.(request, response, () => call(index + 1));
+    call(0);
+  };
+}
+
+/**
+ * Starts Node-RED with our palette and flows in this process. Once a process: Node-RED cannot be started anew.
+ * @throws FieldloomError invalid_setting for a port that is taken or an address that is not ours
+ */
+export async function startGateway(settings: Settings): Promise<Gateway> {
+  const mqttPort = await choosePorts(settings);
+  await mkdir(settings.directory, { recursive: true, mode: 0o700 });
+  const credentialSecret = await secret(settings.directory, 'credential-secret');
+  const login = settings.loopback ? undefined : await editorLogin(settings.directory);
+  publish(settings, mqttPort);
+  await prepareStore(settings, mqttPort);
+  const flows = await installFlows(FLOWS, settings.directory, {
+    simulate: settings.simulate,
+    credentialSecret,
+  });
+
+  const server = createServer();
+  RED.init(server, nodeRedSettings(settings, credentialSecret, login) as never);
+  server.on(
+    'request',
+    chain([
+      ownPaths,
+      RED.httpNode as unknown as Handler,
+      unknownApiPath,
+      RED.httpAdmin as unknown as Handler,
+      nothingHere,
+    ]),
+  );
+  server.listen({ host: settings.host, port: settings.port });
+  await once(server, 'listening');
+  await RED.start();
+
+  return {
+    mqttPort,
+    flows,
+    newEditorPassword: login?.newPassword,
+    async ready(ms) {
+      const end = Date.now() + ms;
+      while (!health(PARTS).ok) {
+        if (Date.now() > end) return false;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return true;
+    },
+    async stop() {
+      server.close();
+      await RED.stop();
+      server.closeAllConnections();
+    },
+  };
+}

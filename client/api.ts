@@ -1,0 +1,176 @@
+/** A refusal by the gateway, or no answer at all (`status` 0, code `unreachable`). */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** True where the gateway did not answer, as opposed to answering with a refusal. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 0;
+}
+
+/** Where a login lasts: `sessionStorage` in a browser, so that it ends with the tab. */
+export interface LoginStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+export interface ApiOptions {
+  /** Root of the REST paths, ending in a slash, for example `http://127.0.0.1:1880/`. */
+  root: string;
+  storage: LoginStorage;
+  fetch?: typeof globalThis.fetch;
+  /** An answer that takes longer counts as unreachable, ms. */
+  timeoutMs?: number;
+}
+
+interface Login {
+  access: string;
+  refresh: string;
+}
+
+interface Ask {
+  method?: 'GET' | 'POST' | 'DELETE';
+  body?: unknown;
+}
+
+const STORAGE_KEY = 'fieldloom.login';
+
+/** REST client: JSON in and out, bearer token with refresh, every failure an ApiError. */
+export class Api {
+  private readonly options: ApiOptions;
+  private refreshing: Promise<boolean> | undefined;
+
+  constructor(options: ApiOptions) {
+    this.options = options;
+  }
+
+  get loggedIn(): boolean {
+    return this.readLogin() !== undefined;
+  }
+
+  /** @throws ApiError 401 where name or password is wrong */
+  async login(username: string, password: string): Promise<void> {
+    const answer = await this.send('api/token/', { method: 'POST', body: { username, password } });
+    this.writeLogin(answer as Login);
+  }
+
+  logout(): void {
+    this.options.storage.removeItem(STORAGE_KEY);
+  }
+
+  /**
+   * One request below the root. A 401 with a login at hand refreshes it once and asks again.
+   * @param path without leading slash, encoded
+   * @throws ApiError
+   */
+  async request(path: string, ask: Ask = {}): Promise<unknown> {
+    const used = this.readLogin()?.access;
+    try {
+      return await this.send(path, ask, used);
+    } catch (error) {
+      const expired = error instanceof ApiError && error.status === 401 && used !== undefined;
+      if (!expired || !(await this.refresh(used))) throw error;
+      return this.send(path, ask, this.readLogin()?.access);
+    }
+  }
+
+  /** A one-time ticket for a WebSocket, or undefined where nobody is logged in (enough with ACCESS=open). */
+  async ticket(): Promise<string | undefined> {
+    if (!this.loggedIn) return undefined;
+    const answer = (await this.request('api/ws-ticket', { method: 'POST' })) as { ticket: string };
+    return answer.ticket;
+  }
+
+  /** True where a fresh access token is at hand afterwards; several requests at once refresh once. */
+  private refresh(used: string): Promise<boolean> {
+    const login = this.readLogin();
+    if (login === undefined) return Promise.resolve(false);
+    if (login.access !== used) return Promise.resolve(true);
+    this.refreshing ??= this.send('api/token/refresh/', { method: 'POST', body: { refresh: login.refresh } })
+      .then(
+        (answer) => {
+          this.writeLogin({ ...login, ...(answer as Partial<Login>) });
+          return true;
+        },
+        (error: unknown) => {
+          // A gateway that is merely away must not log the person out.
+          if (error instanceof ApiError && (error.status === 401 || error.status === 403)) this.logout();
+          return false;
+        },
+      )
+      .finally(() => {
+        this.refreshing = undefined;
+      });
+    return this.refreshing;
+  }
+
+  private async send(path: string, { method = 'GET', body }: Ask, access?: string): Promise<unknown> {
+    const { root, fetch = globalThis.fetch, timeoutMs = 10_000 } = this.options;
+    const headers: Record<string, string> = { accept: 'application/json' };
+    if (access !== undefined) headers['authorization'] = `Bearer ${access}`;
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(root + path, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      text = await response.text();
+    } catch {
+      throw new ApiError(0, 'unreachable', 'The gateway does not answer.');
+    }
+    if (!response.ok) throw problemOf(response.status, text);
+    if (text === '') return undefined;
+    const answer = parseJson(text);
+    if (answer === undefined) {
+      throw new ApiError(
+        response.status,
+        'invalid_answer',
+        'The answer is not JSON: is this a Fieldloom gateway?',
+      );
+    }
+    return answer;
+  }
+
+  private readLogin(): Login | undefined {
+    const login = parseJson(this.options.storage.getItem(STORAGE_KEY) ?? '') as Partial<Login> | undefined;
+    return typeof login?.access === 'string' && typeof login.refresh === 'string'
+      ? (login as Login)
+      : undefined;
+  }
+
+  private writeLogin({ access, refresh }: Login): void {
+    this.options.storage.setItem(STORAGE_KEY, JSON.stringify({ access, refresh }));
+  }
+}
+
+/** The gateway's problem answers, those of its token endpoint (`detail`), and answers of whatever stands between. */
+function problemOf(status: number, text: string): ApiError {
+  const body = parseJson(text) as
+    | { error?: { code?: string; message?: string }; detail?: string }
+    | null
+    | undefined;
+  const code = body?.error?.code ?? (status === 401 ? 'unauthenticated' : `http_${status}`);
+  const message = body?.error?.message ?? body?.detail ?? `The gateway answered with status ${status}.`;
+  return new ApiError(status, code, message);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,2 @@
+/** The custom elements alone, for the pages of others: `<script type="module" src="/fieldloom/client/elements.js">`. */
+export { StateStrip } from './elements/state-strip.js';

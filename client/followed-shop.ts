@@ -1,0 +1,161 @@
+import type { Clock } from '../lib/core/clock.js';
+import type { Api } from './api.js';
+import {
+  addChanges,
+  applyLiveness,
+  applyMessage,
+  changeOf,
+  emptyShop,
+  forgetBefore,
+  type Shop,
+  withStatistics,
+} from './laundry-state.js';
+import { STRIP_MS } from './laundry-strip.js';
+import type { ShownShop } from './laundry-view.js';
+import type { ChangeWire, LaundryMessage, ListWire, StatisticsWire, StoreWire } from './laundry-wire.js';
+import type { FeedMessage, FeedState, LiveFeed } from './live-feed.js';
+import { Repeat } from './repeat.js';
+import { startOfDay } from './words.js';
+
+export type OpenFeed = (
+  storeId: string,
+  handlers: { onMessage(message: FeedMessage): void; onState(state: FeedState): void },
+) => LiveFeed;
+
+export interface FollowedShopPorts {
+  api: Api;
+  clock: Clock;
+  openFeed: OpenFeed;
+  /** Runs a repeated request where that makes sense now, and takes care of its failure. */
+  ask(task: () => Promise<void>): Promise<void>;
+  failed(error: unknown): void;
+  /** `shown` is another now. */
+  changed(): void;
+}
+
+const STATISTICS_EVERY_MS = 60_000;
+const STATISTICS_AFTER_CHANGE_MS = 2000;
+/** The feed tells changes; when a controller that says nothing new was last heard, only REST does. */
+const LAST_WORD_EVERY_MS = 15_000;
+const HISTORY_PAGE = 1000;
+/** 24 h of a shop with 500 machines fit; past it, strips are shorter. */
+const HISTORY_PAGES = 40;
+
+/** One shop that the page shows: its live feed, its history of 24 hours, today's figures. */
+export class FollowedShop {
+  shown: ShownShop;
+  private readonly ports: FollowedShopPorts;
+  private readonly path: string;
+  private readonly feed: LiveFeed;
+  private readonly statistics: Repeat;
+  private readonly lastWords: Repeat;
+  /** Counts snapshots: what was asked for before the newest one is no longer wanted. */
+  private generation = 0;
+  private closed = false;
+
+  constructor(storeId: string, ports: FollowedShopPorts) {
+    this.ports = ports;
+    this.path = `stores/${encodeURIComponent(storeId)}/machines`;
+    this.shown = { shop: emptyShop(storeId), feed: { kind: 'connecting' }, loaded: false };
+    const repeat = (everyMs: number, task: () => Promise<void>) =>
+      new Repeat(
+        ports.clock,
+        () => everyMs,
+        () => ports.ask(task),
+      );
+    this.statistics = repeat(STATISTICS_EVERY_MS, () => this.loadStatistics());
+    this.lastWords = repeat(LAST_WORD_EVERY_MS, () => this.loadLastWords());
+    this.feed = ports.openFeed(storeId, {
+      onMessage: (message) => this.take(message as unknown as LaundryMessage),
+      onState: (feed) => this.change({ feed }),
+    });
+    this.lastWords.within(LAST_WORD_EVERY_MS);
+  }
+
+  /** Tries at once where it waits for its next attempt. */
+  hurry(): void {
+    this.feed.hurry();
+    this.statistics.now();
+    this.lastWords.now();
+  }
+
+  resume(): void {
+    this.feed.resume();
+  }
+
+  doubt(): void {
+    this.feed.doubt();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.feed.close();
+    this.statistics.stop();
+    this.lastWords.stop();
+  }
+
+  private take(message: LaundryMessage): void {
+    this.changeShop((shop) => applyMessage(shop, message));
+    if (message.type !== 'snapshot') {
+      this.statistics.within(STATISTICS_AFTER_CHANGE_MS);
+      return;
+    }
+    this.generation += 1;
+    this.change({ loaded: true });
+    this.statistics.now();
+    this.loadHistory(this.generation).catch((error: unknown) => this.ports.failed(error));
+  }
+
+  private async loadStatistics(): Promise<void> {
+    const now = this.ports.clock.now();
+    const query = `from=${new Date(startOfDay(now)).toISOString()}&to=${new Date(now).toISOString()}`;
+    const { items } = await this.get<ListWire<StatisticsWire>>(`/statistics?${query}`);
+    this.changeShop((shop) => forgetBefore(withStatistics(shop, items), now - STRIP_MS));
+  }
+
+  private async loadLastWords(): Promise<void> {
+    const { generation } = this;
+    const store = await this.get<StoreWire>('');
+    if (generation !== this.generation) return;
+    for (const { controller_id, last_seen } of store.controllers) {
+      this.changeShop((shop) => {
+        const known = shop.controllers.find(({ controllerId }) => controllerId === controller_id);
+        // Whether it is online is the feed's to say: this answer may be older than the feed's last message.
+        return known === undefined
+          ? shop
+          : applyLiveness(shop, controller_id, known.online, Date.parse(last_seen));
+      });
+    }
+  }
+
+  /** Newest first, page by page, so that strips grow from now into the past. */
+  private async loadHistory(generation: number): Promise<void> {
+    const from = this.ports.clock.now() - STRIP_MS;
+    const query = `/history?from=${new Date(from).toISOString()}&limit=${HISTORY_PAGE}`;
+    let cursor: string | null | undefined;
+    for (let page = 0; page < HISTORY_PAGES; page++) {
+      const list = await this.get<ListWire<ChangeWire>>(
+        cursor ? `${query}&cursor=${encodeURIComponent(cursor)}` : query,
+      );
+      if (generation !== this.generation) return;
+      const changes = list.items.map(changeOf);
+      this.changeShop((shop) => addChanges(shop, changes));
+      cursor = list.next_cursor;
+      if (!cursor) return;
+    }
+  }
+
+  private async get<Answer>(rest: string): Promise<Answer> {
+    return (await this.ports.api.request(this.path + rest)) as Answer;
+  }
+
+  private changeShop(change: (shop: Shop) => Shop): void {
+    this.change({ shop: change(this.shown.shop) });
+  }
+
+  private change(part: Partial<ShownShop>): void {
+    if (this.closed) return;
+    this.shown = { ...this.shown, ...part };
+    this.ports.changed();
+  }
+}

@@ -1,0 +1,49 @@
+import type { UserPrincipal } from '../access/principal.js';
+
+/**
+ * One REST endpoint as data. It knows nothing of Express: nodes/runtime mounts it, reads and limits the body, finds
+ * out who asks, and turns what `handle` throws into an answer with `problem` (problem.ts).
+ */
+export interface Route {
+  method: Method;
+  /** Express style, parameters with a colon: `/access/clients/:username`. */
+  path: string;
+  access: RouteAccess;
+  /** The answer. @throws FieldloomError, mapped to a status and a body by problem.ts */
+  handle(request: Request): Promise<Answer>;
+}
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/**
+ * Who comes through to `handle`:
+ * - `open`: anyone; a token that was sent all the same must be good.
+ * - `read`: with a token, or without one where ACCESS=open (access.md "People and programs").
+ * - `user`: only with a token.
+ * - `admin`: only with an admin's token.
+ */
+export type RouteAccess = 'open' | 'read' | 'user' | 'admin';
+
+export interface Request {
+  method: string;
+  /** As it came, without the query. */
+  path: string;
+  /** From the path, decoded. */
+  parameters: Readonly<Record<string, string>>;
+  query: URLSearchParams;
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Parsed JSON; undefined where there was no body. Nobody has checked its shape yet. */
+  body: unknown;
+  /** Undefined where no token was sent. Always there for `user` and `admin`. */
+  principal: UserPrincipal | undefined;
+  /** Remote address, for limits. */
+  address: string;
+}
+
+export interface Answer {
+  status: number;
+  /** Sent as JSON; undefined: no body. A Buffer goes out as it is, with the content type that `headers` names. */
+  body?: unknown;
+  headers?: Readonly<Record<string, string>>;
+}

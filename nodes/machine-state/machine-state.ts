@@ -1,0 +1,109 @@
+import type { NodeAPI } from 'node-red';
+import { systemClock, type Timer } from '../../lib/core/clock.js';
+import { FieldloomError } from '../../lib/core/errors.js';
+import type { Link, Subscription } from '../../lib/core/link.js';
+import { type Backend, createBackend } from '../../lib/laundry/backend.js';
+import { laundryStore } from '../../lib/store/laundry.js';
+import type { Store } from '../../lib/store/store.js';
+import { defineNode } from '../runtime/define-node.js';
+import { positiveNumber } from '../runtime/numbers.js';
+import { addLaundryFigures } from './figures.js';
+import { outputs } from './outputs.js';
+import { serveLaundry } from './serve.js';
+
+interface Config {
+  connection: string;
+  store: string;
+  prefix: string;
+  /** Seconds. */
+  interval: string;
+  missed: string;
+}
+
+/** The status is written at most so often, ms: thousands of controllers may come at once. */
+const STATUS_MS = 500;
+
+/** What a message of a wire carries, as bytes. Node-RED's `mqtt in` makes an object of JSON by itself. */
+function bytesOf(payload: unknown): Buffer {
+  if (Buffer.isBuffer(payload)) return payload;
+  if (typeof payload === 'string') return Buffer.from(payload);
+  if (payload !== null && typeof payload === 'object') return Buffer.from(JSON.stringify(payload));
+  throw new FieldloomError(
+    'invalid_input',
+    `msg.payload is ${payload === null ? 'null' : typeof payload}: accepted is a Buffer, a string or an object`,
+  );
+}
+
+export = (RED: NodeAPI): void => {
+  defineNode<Config>(RED, 'fieldloom-machine-state', (context) => {
+    const { config, log, closed, status } = context;
+    const { store } = context.use<{ store: Promise<Store> }>(config.store, 'store');
+    const link = context.useOptional<{ link: Link }>(config.connection, 'connection')?.link;
+    const settings = {
+      prefix: config.prefix ?? '',
+      intervalMs: positiveNumber('interval', config.interval, 30) * 1000,
+      missed: positiveNumber('missed', config.missed, 3),
+    };
+    let open: Store | undefined;
+    let backend: Backend | undefined;
+    let subscription: Subscription | undefined;
+    let statusTimer: Timer | undefined;
+    const disposals: (() => void)[] = [];
+    const served = serveLaundry({ RED, log, store: () => open, backend: () => backend });
+
+    function showSoon(): void {
+      statusTimer ??= systemClock.setTimer(show, STATUS_MS);
+    }
+    function show(): void {
+      statusTimer = undefined;
+      if (backend === undefined) return;
+      if (link !== undefined && link.state !== 'connected') status('waiting', 'connecting');
+      else status('working', 'online', backend.count());
+    }
+
+    async function begin(): Promise<Backend> {
+      status('waiting', 'store');
+      open = await store;
+      const started = createBackend({ store: laundryStore(open), clock: systemClock, log, settings });
+      disposals.push(
+        started.listen(outputs(context.send)),
+        started.listen({ liveness: showSoon }),
+        served.listen(started),
+        addLaundryFigures(started),
+      );
+      await started.start();
+      backend = started;
+      return started;
+    }
+    const ready = begin();
+
+    return {
+      async start() {
+        const { filter, handle } = await ready;
+        if (closed.aborted) return;
+        if (link !== undefined) {
+          disposals.push(link.onState(showSoon));
+          subscription = await link.subscribe(filter, { qos: 1 }, handle);
+        }
+        show();
+      },
+      async input(message) {
+        if (typeof message.topic !== 'string' || message.topic === '') {
+          throw new FieldloomError(
+            'invalid_input',
+            'msg.topic is missing: accepted is the topic of the message',
+          );
+        }
+        const arrival = { topic: message.topic, payload: bytesOf(message.payload), receivedAt: Date.now() };
+        await (await ready).handle(arrival);
+      },
+      async close() {
+        statusTimer?.cancel();
+        served.close();
+        await subscription?.close();
+        await backend?.close();
+        for (const dispose of disposals) dispose();
+      },
+    };
+  });
+};

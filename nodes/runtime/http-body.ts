@@ -1,0 +1,66 @@
+import type { IncomingMessage } from 'node:http';
+import { FieldloomError } from '../../lib/core/errors.js';
+import { parseJson } from '../../lib/core/json.js';
+
+/** contract.md "REST": larger bodies are refused with 413. */
+export const MAX_BODY_BYTES = 1024 * 1024;
+
+const tooLarge = () =>
+  new FieldloomError(
+    'payload_too_large',
+    `the body is too large: at most ${MAX_BODY_BYTES} bytes are accepted`,
+  );
+
+function read(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBytes) chunks.push(chunk);
+      else {
+        // The rest is read and dropped, so that the client gets to see the answer.
+        chunks.length = 0;
+        reject(tooLarge());
+      }
+    });
+    request.on('end', () => resolve(Buffer.concat(chunks)));
+    request.on('error', reject);
+    request.on('aborted', () => reject(new FieldloomError('invalid_input', 'the body ended too early')));
+  });
+}
+
+/** The text of the body, whatever its type. @throws FieldloomError payload_too_large */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
+    request.resume();
+    throw tooLarge();
+  }
+  return read(request, MAX_BODY_BYTES);
+}
+
+/**
+ * The body of a request as JSON; undefined where there is none.
+ * @throws FieldloomError unsupported_media_type, payload_too_large, invalid_json, invalid_utf8, nesting_too_deep
+ */
+export async function readJsonBody(request: IncomingMessage & { _body?: boolean; body?: unknown }) {
+  const hasBody =
+    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+  if (!hasBody) return undefined;
+  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
+  if (type !== 'application/json' && !type.endsWith('+json')) {
+    request.resume();
+    throw new FieldloomError(
+      'unsupported_media_type',
+      `Content-Type ${type === '' ? 'is missing' : `is ${type}`}: accepted is application/json`,
+    );
+  }
+  if (request.headers['content-encoding'] !== undefined) {
+    request.resume();
+    throw new FieldloomError('unsupported_media_type', 'Content-Encoding is not accepted: send plain JSON');
+  }
+  // Where the editor's own parser stands before us (both at the root of one server), it has read the body.
+  if (request._body === true) return request.body;
+  const bytes = await readBody(request);
+  return bytes.length === 0 ? undefined : parseJson(bytes, { maxBytes: MAX_BODY_BYTES, maxDepth: 64 });
+}

@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from './ports.js';
+
+async function reachable(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  return new Promise((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  }).finally(() => socket.destroy()) as Promise<boolean>;
+}
+
+export interface Mosquitto {
+  url: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * A Mosquitto of our own, with queues wide enough that it never is what limits a candidate. Undefined where
+ * Mosquitto is not installed.
+ */
+export async function startMosquitto(): Promise<Mosquitto | undefined> {
+  const directory = await mkdtemp(join(tmpdir(), 'fieldloom-mosquitto-'));
+  const port = await freePort();
+  const file = join(directory, 'mosquitto.conf');
+  await writeFile(
+    file,
+    [
+      `listener ${port} 127.0.0.1`,
+      'allow_anonymous true',
+      'persistence false',
+      'max_inflight_messages 1000',
+      'max_queued_messages 0',
+      'set_tcp_nodelay true',
+      'log_type none',
+    ].join('\n'),
+  );
+  const child = spawn('mosquitto', ['-c', file], {
+    stdio: 'ignore',
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
+  });
+  const missing = await Promise.race([
+    once(child, 'error').then(() => true),
+    once(child, 'spawn').then(() => false),
+  ]);
+  if (missing) return undefined;
+  const deadline = Date.now() + 10_000;
+  while (!(await reachable(port))) {
+    if (Date.now() > deadline) throw new Error('mosquitto does not listen');
+    await delay(25);
+  }
+  return {
+    url: `mqtt://127.0.0.1:${port}`,
+    async stop() {
+      const exit = once(child, 'exit');
+      child.kill('SIGTERM');
+      await exit;
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,23 @@
+import { randomUUID } from 'node:crypto';
+import { Gateway } from '../support/gateway.js';
+import { nothingAcknowledgedIsLost } from '../support/kill-test.js';
+
+describe('a gateway that is killed again and again', function () {
+  this.timeout(240_000);
+  let gateway: Gateway;
+
+  before(async () => {
+    gateway = await Gateway.create();
+    await gateway.start();
+  });
+  after(() => gateway.remove());
+
+  it('keeps every acknowledged state exactly once', async () => {
+    const ids = { storeId: randomUUID(), controllerId: randomUUID() };
+    const login = await gateway.command(
+      ...['access', 'add', '--role', 'controller'],
+      ...['--store', ids.storeId, '--controller', ids.controllerId],
+    );
+    await nothingAcknowledgedIsLost(gateway, login as object, ids, { total: 20_000, kills: 5 });
+  });
+});

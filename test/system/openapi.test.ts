@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { connectAsync, type IClientOptions } from 'mqtt';
+import { parse } from 'yaml';
+import { Gateway } from '../support/gateway.js';
+import { CONTROLLER_ID, METRICS_TOPIC, SEED_MESSAGE, STORE_ID } from '../support/seed.js';
+
+interface Operation {
+  responses: Record<string, { $ref?: string; content?: Record<string, { schema: object }> }>;
+}
+type Path = Partial<Record<'get' | 'post' | 'delete', Operation>>;
+interface OpenApi {
+  paths: Record<string, Path>;
+  components: object;
+}
+
+const description = parse(readFileSync(join(__dirname, '../../../schemas/openapi.yaml'), 'utf8')) as OpenApi;
+
+const ajv = new Ajv2020({ strict: false });
+(addFormats as unknown as (instance: object) => void)(ajv);
+ajv.addSchema({ $id: 'openapi', ...description });
+
+function check(path: string, method: 'get' | 'post' | 'delete', status: number, body: unknown): void {
+  const responses = description.paths[path]?.[method]?.responses ?? {};
+  const response = responses[String(status)];
+  assert.ok(response, `${method} ${path} answered ${status}, which is not described`);
+  const pointer = response.$ref
+    ? '/components/responses/Problem/content/application~1json/schema'
+    : `/paths/${path.replaceAll('~', '~0').replaceAll('/', '~1')}/${method}/responses/${status}/content/application~1json/schema`;
+  if (!response.$ref && !response.content?.['application/json']) return;
+  const encoded = pointer.split('/').map(encodeURIComponent).join('/');
+  const validate = ajv.compile({ $ref: `openapi#${encoded}` });
+  assert.ok(
+    validate(body),
+    `${method} ${path} ${status}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body)}`,
+  );
+}
+
+describe('the REST API as schemas/openapi.yaml describes it', function () {
+  this.timeout(120_000);
+  let gateway: Gateway;
+  let token: string;
+  let deadLetter: string;
+
+  const ask = async (
+    method: string,
+    path: string,
+    { body, bearer }: { body?: unknown; bearer?: string } = {},
+  ) => {
+    const answer = await fetch(gateway.url + path, {
+      method,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    return { status: answer.status, body: text === '' ? undefined : JSON.parse(text) };
+  };
+  /** Asks, and holds the answer against the description. */
+  const described = async (
+    method: 'get' | 'post' | 'delete',
+    path: string,
+    {
+      values = {},
+      query = '',
+      ...options
+    }: { values?: Record<string, string>; query?: string; body?: unknown; bearer?: string } = {},
+  ) => {
+    const filled = path.replaceAll(/\{([a-z_]+)\}/g, (_all, name: string) => values[name] ?? '');
+    const answer = await ask(method.toUpperCase(), filled + query, options);
+    check(path, method, answer.status, answer.body);
+    return answer;
+  };
+
+  before(async () => {
+    gateway = await Gateway.create();
+    await gateway.start();
+    const login = (await gateway.command(
+      ...['access', 'add', '--role', 'controller', '--store', STORE_ID, '--controller', CONTROLLER_ID],
+    )) as IClientOptions;
+    const client = await connectAsync(gateway.mqttUrl, login);
+    await client.publishAsync(METRICS_TOPIC, SEED_MESSAGE, { qos: 1 });
+    await client.publishAsync(METRICS_TOPIC, 'not JSON', { qos: 1 });
+    await client.endAsync();
+    await gateway.command('user', 'add', 'ann', '--admin', '--password-stdin', { input: 'a long password' });
+    const answer = await ask('POST', '/api/token/', {
+      body: { username: 'ann', password: 'a long password' },
+    });
+    assert.equal(answer.status, 200);
+    token = answer.body.access;
+    deadLetter = (await gateway.list<{ id: string }>('/dead-letters'))[0]?.id as string;
+  });
+  after(() => gateway.remove());
+
+  it('serves each path as described', async () => {
+    const store = { store_id: STORE_ID };
+    const expect200 = async (path: string, options: object = {}) =>
+      assert.equal((await described('get', path, { bearer: token, ...options })).status, 200, path);
+    await expect200('/health');
+    await expect200('/stores');
+    await expect200('/stores/{store_id}/machines', { values: store });
+    await expect200('/stores/{store_id}/machines/history', { values: store, query: '?relay_id=1&limit=5' });
+    await expect200('/stores/{store_id}/machines/statistics', {
+      values: store,
+      query: '?from=2024-01-15T00:00:00Z&to=2024-01-16T00:00:00Z',
+    });
+    await expect200('/dead-letters', { query: '?protocol=laundry&since=2024-01-01T00:00:00Z' });
+    await expect200('/access/clients');
+    const replay = await described('post', '/dead-letters/{id}/replay', {
+      values: { id: deadLetter },
+      bearer: token,
+    });
+    assert.equal(replay.status, 200);
+    assert.equal((await described('post', '/api/ws-ticket', { bearer: token })).status, 200);
+    const tokens = await described('post', '/api/token/', {
+      body: { username: 'ann', password: 'a long password' },
+    });
+    const refresh = await described('post', '/api/token/refresh/', {
+      body: { refresh: tokens.body.refresh },
+    });
+    assert.equal(refresh.status, 200);
+    const made = await described('post', '/access/clients', {
+      bearer: token,
+      body: { role: 'controller', store_id: STORE_ID, controller_id: '6ba7b812-9dad-11d1-80b4-00c04fd430c8' },
+    });
+    assert.equal(made.status, 201);
+    const username = { username: made.body.username };
+    assert.equal(
+      (await described('post', '/access/clients/{username}/rotate', { values: username, bearer: token }))
+        .status,
+      200,
+    );
+    assert.equal(
+      (await described('delete', '/access/clients/{username}', { values: username, bearer: token })).status,
+      204,
+    );
+  });
+
+  it('says what is wrong with a bad request', async () => {
+    const store = { store_id: STORE_ID };
+    const history = '/stores/{store_id}/machines/history';
+    for (const query of ['?from=yesterday', '?limit=0', '?limit=1001', '?relay_id=x', '?cursor=%00']) {
+      const answer = await described('get', history, { values: store, query });
+      assert.equal(answer.status, 400, query);
+    }
+    assert.equal((await described('post', '/api/token/', { body: { username: 'ann' } })).status, 400);
+    assert.equal(
+      (await described('post', '/api/token/', { body: { username: 'ann', password: 'x' } })).status,
+      401,
+    );
+    assert.equal((await described('post', '/api/token/refresh/', { body: { refresh: token } })).status, 401);
+    assert.equal((await described('get', '/access/clients', { bearer: 'x.y.z' })).status, 401);
+    const unknown = { store_id: '00000000-0000-4000-8000-000000000000' };
+    assert.equal((await described('get', '/stores/{store_id}/machines', { values: unknown })).status, 404);
+    assert.equal(
+      (await described('post', '/dead-letters/{id}/replay', { values: { id: 'none' }, bearer: token }))
+        .status,
+      404,
+    );
+  });
+
+  it('answers in JSON what it does not know, and what is not JSON', async () => {
+    assert.equal((await ask('GET', '/stores/x/y/z')).body.error.code, 'not_found');
+    assert.equal((await ask('DELETE', '/stores')).status, 405);
+    assert.equal((await ask('POST', '/api/token/', { body: '{' })).status, 400);
+    assert.equal((await ask('POST', '/api/token/', { body: `"${'x'.repeat(2 ** 20)}"` })).status, 413);
+    const plain = await fetch(`${gateway.url}/api/token/`, { method: 'POST', body: 'x=1' });
+    assert.equal(plain.status, 415);
+  });
+
+  it('wants a token for what changes logins, also where reading is open', async () => {
+    for (const [method, path] of [
+      ['GET', '/access/clients'],
+      ['POST', '/access/clients'],
+      ['POST', '/api/ws-ticket'],
+    ] as const) {
+      const body = method === 'POST' ? {} : undefined;
+      assert.equal((await ask(method, path, { body })).status, 401, `${method} ${path}`);
+    }
+  });
+});

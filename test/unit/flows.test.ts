@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import {
+  composeFlows,
+  type FlowNode,
+  fileReference,
+  installFlows,
+  readFlowFiles,
+} from '../../bin/compose.js';
+import { takeApart } from '../../bin/flows-save.js';
+
+const FLOWS = resolve('flows');
+const options = { simulate: true, credentialSecret: 'only of this test' };
+
+describe('flows of the gateway', () => {
+  let directory: string;
+  const flows = async () => JSON.parse(await readFile(join(directory, 'flows.json'), 'utf8')) as FlowNode[];
+  const simulation = async () => (await flows()).find(({ id }) => id === 'simulators-laundry');
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'fieldloom-flows-'));
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  it('are composed with the code of their pages and functions in place', async () => {
+    const nodes = await composeFlows(FLOWS);
+    assert.ok(!nodes.some((node) => Object.values(node).some((value) => fileReference(value) !== undefined)));
+    const page = nodes.find(({ id }) => id === 'laundry-page');
+    assert.equal(page?.['format'], await readFile(join(FLOWS, 'pages/laundry.vue'), 'utf8'));
+  });
+
+  it('name only nodes that are there', async () => {
+    const nodes = await composeFlows(FLOWS);
+    const ids = new Set(nodes.map(({ id }) => id));
+    for (const node of nodes) {
+      const named = [node['z'], node['g'], node['connection'], node['store'], node['access'], node['group']];
+      const wired = (node['wires'] as string[][] | undefined)?.flat() ?? [];
+      for (const id of [...named, ...wired]) {
+        if (typeof id === 'string' && id !== '') assert.ok(ids.has(id), `${node.id} names ${id}`);
+      }
+    }
+  });
+
+  it('hold no code and no secret in JSON', async () => {
+    for (const node of [...(await readFlowFiles(FLOWS)).values()].flat()) {
+      if (node.type === 'function') assert.ok(fileReference(node['func']), `code of ${node.id}`);
+      if (node.type === 'ui-template') assert.ok(fileReference(node['format']), `code of ${node.id}`);
+      for (const value of Object.values((node['credentials'] as object | undefined) ?? {})) {
+        assert.match(value, /^\$\{\w+\}$/);
+      }
+    }
+  });
+
+  it('are written at the first start, with credentials that only their owner can read', async () => {
+    assert.equal(await installFlows(FLOWS, directory, options), 'composed');
+    assert.ok(!(await flows()).some((node) => 'credentials' in node));
+    const file = join(directory, 'flows_cred.json');
+    assert.equal((await stat(file)).mode & 0o777, 0o600);
+    assert.deepEqual(Object.keys(JSON.parse(await readFile(file, 'utf8'))), ['$']);
+  });
+
+  it('follow SIMULATE from start to start', async () => {
+    await installFlows(FLOWS, directory, options);
+    assert.equal((await simulation())?.['disabled'], false);
+    assert.equal(await installFlows(FLOWS, directory, { ...options, simulate: false }), 'composed');
+    assert.equal((await simulation())?.['disabled'], true);
+    assert.equal(await installFlows(FLOWS, directory, options), 'composed');
+    assert.equal((await simulation())?.['disabled'], false);
+  });
+
+  it('stay as they were edited in the editor, but for the simulation', async () => {
+    await installFlows(FLOWS, directory, options);
+    const mine = { id: 'mine', type: 'comment', z: 'laundry', name: 'mine', wires: [] };
+    await writeFile(join(directory, 'flows.json'), JSON.stringify([...(await flows()), mine]));
+    assert.equal(await installFlows(FLOWS, directory, { ...options, simulate: false }), 'kept');
+    assert.ok((await flows()).some(({ id }) => id === 'mine'));
+    assert.equal((await simulation())?.['disabled'], true);
+  });
+
+  it('come apart into the files they were composed of', async () => {
+    await installFlows(FLOWS, directory, { ...options, simulate: false });
+    const before = await readFlowFiles(FLOWS);
+    const { flows: apart, texts } = takeApart(await flows(), before);
+    assert.deepEqual(apart, before);
+    for (const [file, text] of texts) assert.equal(text, await readFile(join(FLOWS, file), 'utf8'));
+  });
+
+  it('put a new tab and a new page into files named after them', async () => {
+    const { flows: apart, texts } = takeApart(
+      [
+        { id: 't', type: 'tab', label: 'My Shop!' },
+        { id: 'p', type: 'ui-template', z: 't', name: 'My page', format: '<template/>' },
+        { id: 'c', type: 'ui-group', name: 'new' },
+      ],
+      new Map(),
+    );
+    assert.deepEqual([...apart.keys()], ['my-shop', 'shared']);
+    assert.equal(apart.get('my-shop')?.[1]?.['format'], 'file:pages/my-page.vue');
+    assert.equal(texts.get('pages/my-page.vue'), '<template/>');
+  });
+});
