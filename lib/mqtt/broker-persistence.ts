@@ -34,7 +34,6 @@ export interface BrokerPacket {
  * never sends them.
  */
 const RESUMED = { resumed: true };
-const pathOf = ({ properties }: BrokerPacket) => (properties === RESUMED ? 'resumed' : 'live');
 
 type Owner = Pick<Client, 'id'> & { clean?: boolean };
 
@@ -47,6 +46,14 @@ export interface PersistenceOptions {
   log: Log;
   /** Whether this client may have this subscription: aedes would also keep those that it has refused. */
   mayKeep(client: Owner, filter: string): boolean;
+}
+
+/** The queue of a session on its way to the client that has come back. */
+interface Resumption {
+  taken: WeakSet<KeptOutgoing>;
+  ended: boolean;
+  /** The message last given out is being written. */
+  next(): void;
 }
 
 const EXPIRY_CHECK_MS = 10 * 60_000;
@@ -65,6 +72,8 @@ export class BrokerPersistence {
   readonly #sessions = new Map<string, KeptSession>();
   readonly #outgoing = new Map<string, OutgoingQueue>();
   readonly #incoming = new Map<string, Set<number>>();
+  /** By connection. */
+  readonly #resumptions = new WeakMap<Owner, Resumption>();
   readonly #wills = new Map<string, BrokerPacket>();
   #stopExpiry = () => {};
   /** Messages that gave way in a full queue. */
@@ -253,7 +262,7 @@ export class BrokerPersistence {
     for (const { clientId, qos = 2 } of subscriptions) {
       const queue = this.#queueOf(clientId);
       // Once for a client whose subscriptions overlap.
-      if (queue.has(packet)) continue;
+      if (queue.get(packet) !== undefined) continue;
       const message: KeptOutgoing = {
         id: uuidv7(),
         clientId,
@@ -282,9 +291,16 @@ export class BrokerPersistence {
     }
   }
 
-  /** False where the message is on its way to this client already. */
+  /**
+   * Whether a message may go to a connected client now. One that is published while its session is being resumed
+   * goes by the queue, behind what has waited, and not a second time when it comes from the publish itself.
+   */
   mayDeliver(client: Owner, packet: BrokerPacket): boolean {
-    return this.#outgoing.get(client.id)?.claim(packet, client, pathOf(packet)) !== false;
+    if (packet.properties === RESUMED) return true;
+    const message = this.#outgoing.get(client.id)?.get(packet);
+    if (message === undefined) return true;
+    const resumption = this.#resumptions.get(client);
+    return resumption?.ended === true && !resumption.taken.has(message);
   }
 
   /**
@@ -292,12 +308,13 @@ export class BrokerPersistence {
    * Never an error: what is not queued any more is delivered all the same.
    */
   async outgoingUpdate(client: Owner, packet: BrokerPacket): Promise<void> {
-    if (packet.cmd !== 'pubrel' && !this.mayDeliver(client, packet)) return;
     const messageId = packet.messageId as number;
     const queue = this.#outgoing.get(client.id);
     const message = packet.cmd === 'pubrel' ? queue?.received(messageId) : queue?.sent(packet, messageId);
-    if (message === undefined || message.qos < 2) return;
-    await this.#commit({ type: 'sent', id: message.id, messageId, cmd: message.cmd });
+    if (message !== undefined && message.qos === 2) {
+      await this.#commit({ type: 'sent', id: message.id, messageId, cmd: message.cmd });
+    }
+    if (packet.properties === RESUMED) this.#resumptions.get(client)?.next();
   }
 
   async outgoingClearMessageId(client: Owner, packet: BrokerPacket): Promise<unknown> {
@@ -308,14 +325,24 @@ export class BrokerPersistence {
   }
 
   outgoingStream(client: Owner): Readable {
-    const messages = [...(this.#outgoing.get(client.id) ?? [])];
-    return Readable.from(
-      messages.map(({ messageId, ...message }) => ({
-        ...message,
-        properties: RESUMED,
-        ...(messageId !== null && { messageId, dup: message.cmd === 'publish' }),
-      })),
-    );
+    return Readable.from(this.#resume(client), { highWaterMark: 1 });
+  }
+
+  /** Each one when the one before is being written, so that none is overtaken by what is published after the last. */
+  async *#resume(client: Owner): AsyncGenerator<object> {
+    const resumption: Resumption = { taken: new WeakSet(), ended: false, next() {} };
+    this.#resumptions.set(client, resumption);
+    for (const message of this.#queueOf(client.id)) {
+      resumption.taken.add(message);
+      const written = new Promise<void>((resolve) => {
+        resumption.next = resolve;
+      });
+      const { messageId, ...rest } = message;
+      const again = messageId !== null && { messageId, dup: message.cmd === 'publish' };
+      yield { ...rest, ...again, properties: RESUMED };
+      await written;
+    }
+    resumption.ended = true;
   }
 
   // ——— QoS 2 messages from clients ———

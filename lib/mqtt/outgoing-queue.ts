@@ -10,15 +10,11 @@ export interface QueueLimits {
 const nameOf = ({ brokerId, brokerCounter }: { brokerId: string; brokerCounter: number }) =>
   `${brokerId}:${brokerCounter}`;
 
-/** How a queued message reaches its client: when it is published, or when the session is resumed. */
-export type DeliveryPath = 'live' | 'resumed';
-
 /** What one persistent session has still to get, in order. */
 export class OutgoingQueue {
   readonly #limits: QueueLimits;
   readonly #byName = new Map<string, KeptOutgoing>();
   readonly #byMessageId = new Map<number, KeptOutgoing>();
-  readonly #claims = new WeakMap<KeptOutgoing, { connection: object; path: DeliveryPath }>();
   #bytes = 0;
 
   constructor(limits: QueueLimits) {
@@ -29,12 +25,13 @@ export class OutgoingQueue {
     return this.#byName.size;
   }
 
+  /** In order; what is added meanwhile comes too. */
   [Symbol.iterator](): Iterator<KeptOutgoing> {
-    return [...this.#byName.values()][Symbol.iterator]();
+    return this.#byName.values();
   }
 
-  has(name: { brokerId: string; brokerCounter: number }): boolean {
-    return this.#byName.has(nameOf(name));
+  get(name: { brokerId: string; brokerCounter: number }): KeptOutgoing | undefined {
+    return this.#byName.get(nameOf(name));
   }
 
   /**
@@ -55,19 +52,6 @@ export class OutgoingQueue {
       }
     }
     return dropped;
-  }
-
-  /**
-   * Whether this message may be delivered this way: a message published while a session is being resumed is on both
-   * ways, and goes on the one that asks first.
-   */
-  claim(name: { brokerId: string; brokerCounter: number }, connection: object, path: DeliveryPath): boolean {
-    const message = this.#byName.get(nameOf(name));
-    if (message === undefined) return true;
-    const claim = this.#claims.get(message);
-    if (claim?.connection === connection) return claim.path === path;
-    this.#claims.set(message, { connection, path });
-    return true;
   }
 
   /** A delivery begins. @returns the message, or undefined where it is not queued (any more) */

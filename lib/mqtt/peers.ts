@@ -45,7 +45,6 @@ export class Peer {
     readonly principal: MqttPrincipal,
     readonly login: Login,
     readonly address: string,
-    readonly since: number,
   ) {}
 }
 
@@ -93,16 +92,11 @@ export class Peers {
     return this.#byClientId.get(clientId);
   }
 
-  add(
-    client: Client,
-    gate: ReadGate,
-    principal: MqttPrincipal,
-    facts: { address: string; since: number },
-  ): Peer {
+  add(client: Client, gate: ReadGate, principal: MqttPrincipal, address: string): Peer {
     const { username } = principal;
     const login = this.#logins.get(username) ?? { username, peer: undefined, handling: 0, refusals: [] };
     this.#logins.set(username, login);
-    const peer = new Peer(client, gate, principal, login, facts.address, facts.since);
+    const peer = new Peer(client, gate, principal, login, address);
     login.peer = peer;
     this.#connected.add(peer);
     this.#byClient.set(client, peer);
