@@ -23,7 +23,7 @@ async function metric(gateway: Gateway, name: string): Promise<number> {
 
 async function makeLogins(gateway: Gateway, controllers: number): Promise<string> {
   const store = await openStore(`sqlite:${join(gateway.directory, 'fieldloom.db')}`);
-  const access = new Access(store);
+  const access = await Access.open(store);
   const logins = [];
   let storeId = randomUUID();
   for (let index = 0; index < controllers; index += 1) {

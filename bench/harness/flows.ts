@@ -121,7 +121,9 @@ function makePeerTable(directory: string): void {
 
 async function addService(directory: string): Promise<{ username: string; password: string }> {
   const opened = await openStore(`sqlite:${join(directory, 'fieldloom.db')}`);
-  const login = await new Access(opened).addClient({ role: 'service' });
+  const access = await Access.open(opened);
+  const login = await access.addClient({ role: 'service' });
+  access.close();
   await opened.close();
   return login;
 }

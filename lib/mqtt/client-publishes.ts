@@ -1,7 +1,7 @@
 import type { Client, PublishPacket } from 'aedes';
 import type { Clock } from '../core/clock.js';
 import { asError } from '../core/errors.js';
-import type { Message, MessageHandler } from '../core/link.js';
+import { type Message, type MessageHandler, RESUME_WINDOW } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import type { Authority } from './authority.js';
 import type { BrokerPersistence } from './broker-persistence.js';
@@ -72,7 +72,7 @@ export class ClientPublishes {
       peers.handled(peer, packet);
       ready();
     };
-    const work = this.#handle(packet);
+    const work = this.#handle(packet, peer);
     if (work === undefined) end();
     else {
       work.then(end, (error: unknown) => {
@@ -107,11 +107,13 @@ export class ClientPublishes {
   }
 
   /** Undefined where nobody in this process wants it. */
-  #handle({ topic, payload, qos }: PublishPacket): Promise<unknown> | undefined {
+  #handle({ topic, payload, qos }: PublishPacket, peer: Peer): Promise<unknown> | undefined {
     const handlers = this.#options.handlers.match(topic);
     if (handlers.length === 0) return undefined;
     const receivedAt = this.#options.clock.now();
     const message: Message = { topic, payload: payload as Buffer, qos, retain: false, receivedAt };
+    // Any client may repeat what it sent before: over a connection that was lost, or to a gateway that was killed.
+    if (qos > 0 && peer.arrived <= RESUME_WINDOW) message.resumedAt = peer.since;
     if (handlers.length === 1) return callHandler(handlers[0] as MessageHandler, message);
     return Promise.all(handlers.map((handler) => callHandler(handler, message)));
   }
@@ -166,7 +168,7 @@ export class ClientPublishes {
     }
     this.counters.messagesIn += 1;
     const ready = peer.order.enter(() => callback(null));
-    (this.#handle(packet) ?? Promise.resolve()).then(ready, (error: unknown) => {
+    (this.#handle(packet, peer) ?? Promise.resolve()).then(ready, (error: unknown) => {
       this.counters.handlerErrors += 1;
       this.#report(peer, `will on ${packet.topic} failed: ${asError(error).message}`);
       ready();

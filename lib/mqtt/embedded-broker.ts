@@ -302,7 +302,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     }
     // From here to `add` nothing may wait: of two connections one must see the other.
     const previous = this.#peers.loginOf(principal.username)?.peer;
-    const peer = this.#peers.add(client, gate, principal, address);
+    const peer = this.#peers.add(client, gate, principal, address, this.#clock.now());
     if (previous !== undefined) await this.#takeOver(previous, peer);
     if (!client.clean) await this.#resume(peer);
     this.#counters.logins += 1;

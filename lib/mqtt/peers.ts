@@ -37,6 +37,8 @@ export class Peer {
   /** Flights whose handlers have not ended. */
   handling = 0;
   bytes = 0;
+  /** Publishes that have arrived. */
+  arrived = 0;
   closed = false;
 
   constructor(
@@ -45,6 +47,8 @@ export class Peer {
     readonly principal: MqttPrincipal,
     readonly login: Login,
     readonly address: string,
+    /** When it logged in, epoch ms. */
+    readonly since: number,
   ) {}
 }
 
@@ -92,11 +96,11 @@ export class Peers {
     return this.#byClientId.get(clientId);
   }
 
-  add(client: Client, gate: ReadGate, principal: MqttPrincipal, address: string): Peer {
+  add(client: Client, gate: ReadGate, principal: MqttPrincipal, address: string, since: number): Peer {
     const { username } = principal;
     const login = this.#logins.get(username) ?? { username, peer: undefined, handling: 0, refusals: [] };
     this.#logins.set(username, login);
-    const peer = new Peer(client, gate, principal, login, address);
+    const peer = new Peer(client, gate, principal, login, address, since);
     login.peer = peer;
     this.#connected.add(peer);
     this.#byClient.set(client, peer);
@@ -134,6 +138,7 @@ export class Peers {
   start(peer: Peer, packet: object, bytes: number): void {
     peer.flights.set(packet, { bytes, handled: false });
     peer.bytes += bytes;
+    peer.arrived += 1;
     peer.handling += 1;
     peer.login.handling += 1;
     this.#flights += 1;

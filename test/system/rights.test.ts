@@ -105,7 +105,6 @@ describe('the rights of a controller at the broker', function () {
       `$share/group/#`,
     ]) {
       const granted = await new Promise((resolve) => {
-        // MQTT.js gives the QoS that was asked for beside its error: the SUBACK itself tells.
         client.subscribe(filter, { qos: 1 }, (_error, _grants, suback) => resolve(suback?.granted?.[0]));
       });
       assert.equal(granted, 128, filter);
