@@ -1,12 +1,20 @@
 // Builds dist/ where it is missing or older than what it is built from. Runs on any Node.js that npm scripts meet.
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const SOURCES = ['bin', 'lib', 'nodes', 'client', 'schemas', 'package.json', 'tsconfig.json'];
-// Written by the build's last step but the copies.
 const RESULT = join(root, 'dist/bin/fieldloom.js');
 const LOCK = join(root, '.building');
 const MOST_WAIT_MS = 300_000;
@@ -70,7 +78,11 @@ function takeLock() {
     return true;
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
-    if (isAbandoned()) rmSync(LOCK, { force: true });
+    if (isAbandoned()) {
+      // What it left may be half a build.
+      rmSync(RESULT, { force: true });
+      rmSync(LOCK, { force: true });
+    }
     return false;
   }
 }
@@ -78,7 +90,7 @@ function takeLock() {
 /** Standard output stays the caller's: the build speaks on standard error. */
 export async function ensureBuilt() {
   const deadline = Date.now() + MOST_WAIT_MS;
-  while (!isBuilt()) {
+  while (existsSync(LOCK) || !isBuilt()) {
     if (takeLock()) {
       try {
         if (isBuilt()) return;

@@ -15,7 +15,7 @@ import { nodeRedSettings, PACKAGE_ROOT } from './editor.js';
 import { editorLogin } from './editor-login.js';
 import { isFree, nextFree } from './ports.js';
 import type { Settings } from './settings.js';
-import { renewSimulatedLogins, simulatedControllers } from './simulated-logins.js';
+import { renewSimulatedLogins, sharedLogin, simulatedControllers } from './simulated-logins.js';
 
 export interface Gateway {
   /** As in the settings, or the next free one. */
@@ -92,7 +92,8 @@ async function prepareStore(settings: Settings, mqttPort: number): Promise<void>
     // Logins of ours are no use at another broker: there its own are used.
     const simulate = settings.simulate && settings.external === undefined;
     const controllers = simulatedControllers(await composeFlows(FLOWS));
-    const logins = await renewSimulatedLogins(store, controllers, simulate);
+    const own = await renewSimulatedLogins(store, controllers, simulate);
+    const logins = settings.external === undefined ? own : sharedLogin(controllers, settings.external);
     const address = settings.host === '0.0.0.0' || settings.host === '::' ? 'localhost' : settings.host;
     const url = `mqtt://${address.includes(':') ? `[${address}]` : address}:${mqttPort}`;
     Object.assign(process.env, logins, { FIELDLOOM_SIMULATOR_URL: settings.external?.url ?? url });

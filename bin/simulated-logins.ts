@@ -31,6 +31,19 @@ const variable = ({ connection }: SimulatedController, part: string) =>
     .replaceAll('-', '_')
     .toUpperCase()}_${part}`;
 
+/** At another broker the simulated controllers use the login that was given for it. */
+export function sharedLogin(
+  controllers: readonly SimulatedController[],
+  login: { username: string | undefined; password: string | undefined },
+): Record<string, string> {
+  return Object.fromEntries(
+    controllers.flatMap((controller) => [
+      [variable(controller, 'USERNAME'), login.username ?? ''],
+      [variable(controller, 'PASSWORD'), login.password ?? ''],
+    ]),
+  );
+}
+
 /**
  * Gives each simulated controller a login of its own for this run, in variables that the flows name; without
  * simulation their logins are revoked.

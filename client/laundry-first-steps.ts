@@ -9,10 +9,10 @@ const CONTROLLER = '6ba7b810-9dad-11d1-80b4-00c04fd430c8';
 /**
  * What to do while there is no shop: make a login, send the first state. The commands work as they stand, but for
  * the login that the first one prints.
- * @param host of the broker, as this page reached the gateway
+ * @param broker host as this page reached the gateway, and port
  * @param now epoch milliseconds UTC
  */
-export function firstSteps(host: string, now: number): FirstStep[] {
+export function firstSteps({ host, port }: { host: string; port: number }, now: number): FirstStep[] {
   const at = new Date(now).toISOString();
   const message = {
     version: '1.0.0',
@@ -30,7 +30,7 @@ export function firstSteps(host: string, now: number): FirstStep[] {
     },
     {
       title: 'Send a first state with it, from any MQTT client',
-      command: `mosquitto_pub -h ${host} -p 1883 -u USERNAME -P PASSWORD -q 1 -t /stores/${STORE}/controllers/${CONTROLLER}/metrics -m '${JSON.stringify(message)}'`,
+      command: `mosquitto_pub -h ${host} -p ${port} -u USERNAME -P PASSWORD -q 1 -t /stores/${STORE}/controllers/${CONTROLLER}/metrics -m '${JSON.stringify(message)}'`,
     },
   ];
 }

@@ -138,9 +138,11 @@ export function viewOf(state: LaundryPageState, strips: Strips, now: number): La
     now,
   );
   const refused = refusedView(state.refused, now);
+  const controllerIds = state.shown.flatMap(({ shop }) => shop.controllers.map((one) => one.controllerId));
+  const short = shortIds(controllerIds);
   const offline = state.shown
     .filter(({ loaded }) => loaded)
-    .flatMap(({ shop }) => offlineControllers(shop, label(shop.storeId), now));
+    .flatMap(({ shop }) => offlineControllers(shop, label(shop.storeId), short, now));
   return {
     phase: phaseOf(state),
     problem: state.problem,
@@ -152,6 +154,7 @@ export function viewOf(state: LaundryPageState, strips: Strips, now: number): La
       shopView(shown, label(shown.shop.storeId), state.filters.get(shown.shop.storeId) ?? 'all', strips, {
         now,
         trueAt: connection.trueAt,
+        short,
       }),
     ),
     attention: refused.attention === undefined ? offline : [...offline, refused.attention],
@@ -185,10 +188,9 @@ function shopView(
   label: string,
   filter: Filter,
   strips: Strips,
-  { now, trueAt }: { now: number; trueAt: number },
+  { now, trueAt, short }: { now: number; trueAt: number; short: ReadonlyMap<string, string> },
 ): ShopView {
   const machines = shop.controllers.flatMap((controller) => controller.machines);
-  const short = shortIds(shop.controllers.map(({ controllerId }) => controllerId));
   const controllers = shop.controllers.map((controller) => {
     const tiles = controller.machines
       .filter(({ status }) => filter === 'all' || status === filter)
@@ -270,8 +272,12 @@ function controllerView(
   };
 }
 
-function offlineControllers(shop: Shop, label: string, now: number): AttentionView[] {
-  const short = shortIds(shop.controllers.map(({ controllerId }) => controllerId));
+function offlineControllers(
+  shop: Shop,
+  label: string,
+  short: ReadonlyMap<string, string>,
+  now: number,
+): AttentionView[] {
   return shop.controllers
     .filter(({ online }) => !online)
     .sort((a, b) => b.machines.length - a.machines.length || b.lastSeen - a.lastSeen)

@@ -9,7 +9,8 @@ export function durationWords(ms: number): string {
   if (left < MINUTE) return `${Math.floor(left / SECOND)} s`;
   if (left < HOUR) return `${Math.floor(left / MINUTE)} min`;
   if (left < DAY) return twoUnits(left, HOUR, 'h', MINUTE, 'min');
-  return twoUnits(left, DAY, 'd', HOUR, 'h');
+  // Past ten days nobody counts hours.
+  return left < 10 * DAY ? twoUnits(left, DAY, 'd', HOUR, 'h') : `${Math.floor(left / DAY)} d`;
 }
 
 function twoUnits(ms: number, large: number, largeName: string, small: number, smallName: string): string {
@@ -55,15 +56,24 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** Each id's shortest beginning of at least 8 characters that no other id of the list shares. */
+const SHORT_BEGINNING = 8;
+const SHORT_END = 4;
+const LONGEST_BEGINNING = 12;
+
+/**
+ * Each id as short as it stays apart from the others of the list: its beginning of at least 8 characters, or, where
+ * beginnings are alike for long, its end of at least 4.
+ */
 export function shortIds(ids: readonly string[]): Map<string, string> {
-  const short = new Map<string, string>();
-  for (const id of ids) {
-    let length = Math.min(8, id.length);
-    while (length < id.length && ids.some((other) => other !== id && other.startsWith(id.slice(0, length)))) {
-      length += 1;
-    }
-    short.set(id, id.slice(0, length));
-  }
-  return short;
+  const lengthApart = (least: number, part: (id: string, length: number) => string) => {
+    const longest = Math.max(0, ...ids.map((id) => id.length));
+    const distinct = new Set(ids).size;
+    let length = least;
+    while (length < longest && new Set(ids.map((id) => part(id, length))).size < distinct) length += 1;
+    return length;
+  };
+  const beginning = lengthApart(SHORT_BEGINNING, (id, length) => id.slice(0, length));
+  if (beginning <= LONGEST_BEGINNING) return new Map(ids.map((id) => [id, id.slice(0, beginning)]));
+  const end = lengthApart(SHORT_END, (id, length) => id.slice(-length));
+  return new Map(ids.map((id) => [id, id.length > end ? `…${id.slice(-end)}` : id]));
 }

@@ -1,8 +1,7 @@
 // A fleet of controllers: one MQTT connection each, every one with its own login, a full state at each interval.
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type MqttClient } from 'mqtt';
+import { connectAsync, type MqttClient } from 'mqtt';
 import { answerParent } from './statistics.js';
 
 export interface FleetSettings {
@@ -57,14 +56,13 @@ function fullState(login: (typeof logins)[number], round: number): string {
 
 async function run(): Promise<void> {
   for (const login of logins) {
-    const client = connect(settings.url, {
+    const client = await connectAsync(settings.url, {
       username: login.username,
       password: login.password,
       clientId: login.controllerId,
       keepalive: 60,
     });
     clients.push(client);
-    await once(client, 'connect');
   }
   const topics = logins.map((login) => `/stores/${login.storeId}/controllers/${login.controllerId}/metrics`);
   const begun = performance.now();

@@ -1,6 +1,5 @@
 // Publishes numbered messages with QoS 1 over several connections, each with a bounded window.
-import { once } from 'node:events';
-import { connect } from 'mqtt';
+import { connectAsync } from 'mqtt';
 import { type Load, message } from './messages.js';
 import { answerParent } from './statistics.js';
 
@@ -27,13 +26,12 @@ const allowed = () =>
   next - settings.from < ((performance.now() - started) / 1000) * settings.rate;
 
 async function publishOver(): Promise<void> {
-  const client = connect(settings.url, {
+  const client = await connectAsync(settings.url, {
     ...(settings.username === undefined
       ? {}
       : { username: settings.username, password: settings.password ?? '' }),
     reconnectPeriod: 0,
   });
-  await once(client, 'connect');
   await new Promise<void>((resolve, reject) => {
     let open = 0;
     client.on('close', () => reject(new Error('the broker closed the connection')));

@@ -1,5 +1,5 @@
 import { Api } from '../api.js';
-import { firstSteps } from '../laundry-first-steps.js';
+import { type FirstStep, firstSteps } from '../laundry-first-steps.js';
 import { LaundryPage } from '../laundry-page.js';
 import type { LaundryView } from '../laundry-view.js';
 import { LiveFeed } from '../live-feed.js';
@@ -13,7 +13,8 @@ export { moveFocus } from './parts/tile-keys.js';
 
 export interface OpenLaundry {
   page: LaundryPage;
-  steps: ReturnType<typeof firstSteps>;
+  /** What to do while there is no shop. */
+  steps(): Promise<FirstStep[]>;
   close(): void;
 }
 
@@ -44,7 +45,13 @@ export function openLaundry(root: string, show: (view: LaundryView) => void): Op
   const leaveScheme = followScheme();
   return {
     page,
-    steps: firstSteps(location.hostname, Date.now()),
+    async steps() {
+      // Where the usual port was taken, the gateway has another.
+      const health = (await api.request('health').catch(() => undefined)) as
+        | { mqtt_port?: number }
+        | undefined;
+      return firstSteps({ host: location.hostname, port: health?.mqtt_port ?? 1883 }, Date.now());
+    },
     close() {
       page.close();
       stopListening();

@@ -65,7 +65,7 @@ let presence = null;
 if (goesAway && now >= shop.turn) {
   shop.away = !shop.away;
   shop.turn = now + (shop.away ? between(3, 5) : between(6, 12)) * 60000;
-  presence = { action: shop.away ? 'disconnect' : 'connect' };
+  presence = { payload: { action: shop.away ? 'disconnect' : 'connect' } };
 }
 
 context.set('shop', shop);

@@ -91,7 +91,13 @@ export class Access implements Authority {
       this.counts.limited += 1;
       return undefined;
     }
-    const principal = await this.#login(request);
+    const { username, password } = request;
+    // Who sends no login guesses none: a client without settings must not lock out its whole network.
+    if (username === undefined || password === undefined) {
+      this.counts.refused += 1;
+      return undefined;
+    }
+    const principal = await this.#login(username, password);
     if (principal === undefined) {
       this.counts.refused += 1;
       this.#failures.failed(key);
@@ -104,8 +110,7 @@ export class Access implements Authority {
     return principal;
   }
 
-  async #login({ username, password }: ConnectRequest): Promise<MqttPrincipal | undefined> {
-    if (username === undefined || password === undefined) return undefined;
+  async #login(username: string, password: Buffer): Promise<MqttPrincipal | undefined> {
     for (;;) {
       const seen = this.#seen;
       const client = await this.#clients.find(username);

@@ -10,7 +10,15 @@ export interface Message {
   retain: boolean;
   /** Epoch milliseconds UTC at this gateway. */
   receivedAt: number;
+  /**
+   * Set where the sender may be repeating what it sent over an earlier connection, because no acknowledgement reached
+   * it: when the present connection began, epoch ms. (The DUP flag does not tell: brokers repeat without it.)
+   */
+  resumedAt?: number;
 }
+
+/** So many messages of a resumed connection may be repetitions: as many as MQTT has packet identifiers. */
+export const RESUME_WINDOW = 65_535;
 
 /**
  * The acknowledgement is the promise: the message's PUBACK or PUBCOMP goes out when it fulfils, not before. While

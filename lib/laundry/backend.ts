@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import type { Log } from '../core/log.js';
+import { createRedelivery } from '../core/redelivery.js';
 import { type Chain, createChain } from './chain.js';
 import { type MachineStateMessage, metricsTopic, type Parsed, parse, type Refusal } from './codec.js';
 import { type Counters, countRefused, countTally, newCounters } from './counters.js';
@@ -16,6 +17,8 @@ export interface Arrival {
   payload: Buffer;
   /** Epoch milliseconds UTC. */
   receivedAt: number;
+  /** As in Message: where it is set, the message may be a repetition. */
+  resumedAt?: number;
 }
 
 /** A message of which something was accepted, or that said again what is known. */
@@ -83,6 +86,7 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
   const chains = new Map<string, Chain>();
   const listeners = new Set<BackendListener>();
   const counters = newCounters();
+  const isRepeated = createRedelivery(store);
   /** Messages of a topic wait behind one that is being unpacked, so that their order stays. */
   const unpacking = new Map<string, Promise<unknown>>();
   let listeningSince = 0;
@@ -168,25 +172,38 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     if (earliest < Infinity) wakeAt(Math.max(earliest, now + SHORTEST_WAIT_MS));
   }
 
-  async function refuse(arrival: Arrival, refusals: readonly Refusal[]): Promise<void> {
+  /** The dead letters of a message, unless it is one that was refused before its acknowledgement got lost. */
+  async function newLetters(arrival: Arrival, refusals: readonly Refusal[]): Promise<readonly DeadLetter[]> {
     const letters = refusedLetters(arrival, refusals);
+    const [first] = letters;
+    if (first === undefined || arrival.resumedAt === undefined) return letters;
+    return (await isRepeated(first, arrival.resumedAt)) ? NO_LETTERS : letters;
+  }
+
+  async function refuse(arrival: Arrival, refusals: readonly Refusal[]): Promise<void> {
+    const letters = await newLetters(arrival, refusals);
     await store.refuse(letters, {
       direction: 'in',
       topic: arrival.topic,
-      outcome: 'refused',
+      outcome: letters.length > 0 ? 'refused' : 'duplicate',
       correlationId: null,
       at: arrival.receivedAt,
     });
     tellRefused(letters);
   }
 
-  async function accept(arrival: Arrival, message: MachineStateMessage, refusals: readonly Refusal[]) {
+  async function accept(
+    arrival: Arrival,
+    message: MachineStateMessage,
+    refused: number,
+    deadLetters: readonly DeadLetter[],
+  ) {
     const { storeId, controllerId } = message;
     const chain = chains.get(`${storeId}/${controllerId}`) ?? addChain(storeId, controllerId, undefined);
     const stored = chain.submit({
       event: { type: 'message', message, receivedAt: arrival.receivedAt },
-      deadLetters: refusals.length === 0 ? NO_LETTERS : refusedLetters(arrival, refusals),
-      describe: (effects) => describe(arrival, message, outcomeOf(effects.tally, refusals.length)),
+      deadLetters,
+      describe: (effects) => describe(arrival, message, outcomeOf(effects.tally, refused)),
     });
     wakeAt(deadlineOf(chain.state, settings));
     await stored;
@@ -196,7 +213,10 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     if (message === undefined || (message.machines.length === 0 && refusals.length > 0)) {
       return refuse(arrival, refusals);
     }
-    return accept(arrival, message, refusals);
+    if (refusals.length === 0) return accept(arrival, message, 0, NO_LETTERS);
+    return newLetters(arrival, refusals).then((letters) =>
+      accept(arrival, message, refusals.length, letters),
+    );
   }
 
   function take(arrival: Arrival): Promise<void> {

@@ -1,4 +1,5 @@
 import type { DeadLetter } from '../core/dead-letter.js';
+import type { EarlierLetters } from '../core/redelivery.js';
 
 export type MachineStatus = 'idle' | 'busy';
 export type MachineType = 'washer' | 'dryer' | null;
@@ -70,7 +71,7 @@ export interface LaundryWrite {
   message?: MessageRecord;
 }
 
-export interface LaundryStore {
+export interface LaundryStore extends EarlierLetters {
   loadAll(): Promise<{ controller: ControllerRecord; machines: MachineRecord[] }[]>;
   load(
     storeId: string,

@@ -84,6 +84,17 @@ export interface ClientEvent {
   address: string;
 }
 
+/** What was not allowed. */
+export interface RefusedEvent {
+  type: 'login' | 'publish' | 'subscribe';
+  /** Undefined: the client gave none. */
+  username: string | undefined;
+  clientId: string;
+  address: string;
+  /** The topic, or the filter of a subscription. */
+  topic?: string;
+}
+
 export interface EmbeddedBroker {
   readonly listeners: readonly ListenerAddress[];
   readonly metrics: Readonly<BrokerMetrics>;
@@ -92,6 +103,8 @@ export interface EmbeddedBroker {
   /** The gateway's own way in and out; the same one at each call. */
   link(): Link;
   onClient(listener: (event: ClientEvent) => void): () => void;
+  /** Calls back at each login, publish, will and subscription that is refused. */
+  onRefused(listener: (event: RefusedEvent) => void): () => void;
   /** Lets publishes under way end (for at most 5 s), then closes everything. Publishes no wills: nobody has died. */
   close(): Promise<void>;
 }

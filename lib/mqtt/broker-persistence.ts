@@ -26,7 +26,14 @@ export interface BrokerPacket {
   retain: boolean;
   dup?: boolean;
   messageId?: number | undefined;
+  properties?: object;
 }
+
+/**
+ * Marks a packet that comes from the queue of a resumed session. aedes copies properties and, speaking MQTT 3.1.1,
+ * never sends them.
+ */
+const RESUMED = { resumed: true };
 
 type Owner = Pick<Client, 'id'> & { clean?: boolean };
 
@@ -39,6 +46,14 @@ export interface PersistenceOptions {
   log: Log;
   /** Whether this client may have this subscription: aedes would also keep those that it has refused. */
   mayKeep(client: Owner, filter: string): boolean;
+}
+
+/** The queue of a session on its way to the client that has come back. */
+interface Resumption {
+  taken: WeakSet<KeptOutgoing>;
+  ended: boolean;
+  /** The message last given out is being written. */
+  next(): void;
 }
 
 const EXPIRY_CHECK_MS = 10 * 60_000;
@@ -57,8 +72,12 @@ export class BrokerPersistence {
   readonly #sessions = new Map<string, KeptSession>();
   readonly #outgoing = new Map<string, OutgoingQueue>();
   readonly #incoming = new Map<string, Set<number>>();
+  /** By connection. */
+  readonly #resumptions = new WeakMap<Owner, Resumption>();
   readonly #wills = new Map<string, BrokerPacket>();
   #stopExpiry = () => {};
+  /** The last commit, behind all others. */
+  #written: Promise<void> = Promise.resolve();
   /** Messages that gave way in a full queue. */
   dropped = 0;
 
@@ -85,12 +104,16 @@ export class BrokerPersistence {
     await this.#expire();
   }
 
+  /** Fulfils when everything is written: whoever loads the sessions next must find it. */
   async destroy(): Promise<void> {
     this.#stopExpiry();
+    await this.#written.catch(() => {});
   }
 
   #commit(...changes: SessionChange[]): Promise<void> {
-    return changes.length === 0 ? Promise.resolve() : this.#options.store.commit(changes);
+    if (changes.length === 0) return Promise.resolve();
+    this.#written = this.#options.store.commit(changes);
+    return this.#written;
   }
 
   // ——— sessions ———
@@ -245,7 +268,7 @@ export class BrokerPersistence {
     for (const { clientId, qos = 2 } of subscriptions) {
       const queue = this.#queueOf(clientId);
       // Once for a client whose subscriptions overlap.
-      if (queue.has(packet)) continue;
+      if (queue.get(packet) !== undefined) continue;
       const message: KeptOutgoing = {
         id: uuidv7(),
         clientId,
@@ -275,6 +298,18 @@ export class BrokerPersistence {
   }
 
   /**
+   * Whether a message may go to a connected client now. One that is published while its session is being resumed
+   * goes by the queue, behind what has waited, and not a second time when it comes from the publish itself.
+   */
+  mayDeliver(client: Owner, packet: BrokerPacket): boolean {
+    if (packet.properties === RESUMED) return true;
+    const message = this.#outgoing.get(client.id)?.get(packet);
+    if (message === undefined) return true;
+    const resumption = this.#resumptions.get(client);
+    return resumption?.ended === true && !resumption.taken.has(message);
+  }
+
+  /**
    * A delivery begins, or goes on with PUBREL. Written only for QoS 2: a QoS 1 delivery may begin anew after a kill.
    * Never an error: what is not queued any more is delivered all the same.
    */
@@ -282,8 +317,10 @@ export class BrokerPersistence {
     const messageId = packet.messageId as number;
     const queue = this.#outgoing.get(client.id);
     const message = packet.cmd === 'pubrel' ? queue?.received(messageId) : queue?.sent(packet, messageId);
-    if (message === undefined || message.qos < 2) return;
-    await this.#commit({ type: 'sent', id: message.id, messageId, cmd: message.cmd });
+    if (message !== undefined && message.qos === 2) {
+      await this.#commit({ type: 'sent', id: message.id, messageId, cmd: message.cmd });
+    }
+    if (packet.properties === RESUMED) this.#resumptions.get(client)?.next();
   }
 
   async outgoingClearMessageId(client: Owner, packet: BrokerPacket): Promise<unknown> {
@@ -294,13 +331,24 @@ export class BrokerPersistence {
   }
 
   outgoingStream(client: Owner): Readable {
-    const messages = [...(this.#outgoing.get(client.id) ?? [])];
-    return Readable.from(
-      messages.map(({ messageId, ...message }) => ({
-        ...message,
-        ...(messageId !== null && { messageId, dup: message.cmd === 'publish' }),
-      })),
-    );
+    return Readable.from(this.#resume(client), { highWaterMark: 1 });
+  }
+
+  /** Each one when the one before is being written, so that none is overtaken by what is published after the last. */
+  async *#resume(client: Owner): AsyncGenerator<object> {
+    const resumption: Resumption = { taken: new WeakSet(), ended: false, next() {} };
+    this.#resumptions.set(client, resumption);
+    for (const message of this.#queueOf(client.id)) {
+      resumption.taken.add(message);
+      const written = new Promise<void>((resolve) => {
+        resumption.next = resolve;
+      });
+      const { messageId, ...rest } = message;
+      const again = messageId !== null && { messageId, dup: message.cmd === 'publish' };
+      yield { ...rest, ...again, properties: RESUMED };
+      await written;
+    }
+    resumption.ended = true;
   }
 
   // ——— QoS 2 messages from clients ———

@@ -1,7 +1,7 @@
 import type { Client, PublishPacket } from 'aedes';
 import type { Clock } from '../core/clock.js';
 import { asError } from '../core/errors.js';
-import type { Message, MessageHandler } from '../core/link.js';
+import { type Message, type MessageHandler, RESUME_WINDOW } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import type { Authority } from './authority.js';
 import type { BrokerPersistence } from './broker-persistence.js';
@@ -21,6 +21,8 @@ export interface ClientPublishesOptions {
   publish(packet: PublishPacket, client: Client): Promise<void>;
   /** Refused publishes a minute, at the last of which the connection is closed. */
   refusals: number;
+  /** Told of each publish and will that was refused. */
+  refused(peer: Peer, topic: string): void;
   clock: Clock;
   log: Log;
 }
@@ -70,7 +72,7 @@ export class ClientPublishes {
       peers.handled(peer, packet);
       ready();
     };
-    const work = this.#handle(packet);
+    const work = this.#handle(packet, peer);
     if (work === undefined) end();
     else {
       work.then(end, (error: unknown) => {
@@ -105,11 +107,13 @@ export class ClientPublishes {
   }
 
   /** Undefined where nobody in this process wants it. */
-  #handle({ topic, payload, qos }: PublishPacket): Promise<unknown> | undefined {
+  #handle({ topic, payload, qos }: PublishPacket, peer: Peer): Promise<unknown> | undefined {
     const handlers = this.#options.handlers.match(topic);
     if (handlers.length === 0) return undefined;
     const receivedAt = this.#options.clock.now();
     const message: Message = { topic, payload: payload as Buffer, qos, retain: false, receivedAt };
+    // Any client may repeat what it sent before: over a connection that was lost, or to a gateway that was killed.
+    if (qos > 0 && peer.arrived <= RESUME_WINDOW) message.resumedAt = peer.since;
     if (handlers.length === 1) return callHandler(handlers[0] as MessageHandler, message);
     return Promise.all(handlers.map((handler) => callHandler(handler, message)));
   }
@@ -158,12 +162,13 @@ export class ClientPublishes {
     if (!allowed) {
       this.counters.refusedPublishes += 1;
       this.#options.log.warn(`${nameOf(peer)}: will on ${packet.topic} dropped, its login may not`);
+      this.#options.refused(peer, packet.topic);
       callback(new Error('will refused'));
       return;
     }
     this.counters.messagesIn += 1;
     const ready = peer.order.enter(() => callback(null));
-    (this.#handle(packet) ?? Promise.resolve()).then(ready, (error: unknown) => {
+    (this.#handle(packet, peer) ?? Promise.resolve()).then(ready, (error: unknown) => {
       this.counters.handlerErrors += 1;
       this.#report(peer, `will on ${packet.topic} failed: ${asError(error).message}`);
       ready();
@@ -177,6 +182,7 @@ export class ClientPublishes {
     const { login } = peer;
     login.refusals = [...login.refusals.filter((at) => now - at < MINUTE_MS), now];
     log.warn(`${nameOf(peer)}: publish on ${packet.topic} dropped, its login may not`);
+    this.#options.refused(peer, packet.topic);
     if (login.refusals.length >= refusals) {
       log.warn(`${nameOf(peer)}: ${login.refusals.length} refused publishes within a minute, closed`);
       callback(new Error('too many refused publishes'));

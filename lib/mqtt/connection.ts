@@ -3,14 +3,16 @@ import { v7 as uuidv7 } from 'uuid';
 import { type BackoffOptions, backoffDelay } from '../core/backoff.js';
 import { systemClock } from '../core/clock.js';
 import { asError, FieldloomError } from '../core/errors.js';
-import type {
-  Link,
-  LinkState,
-  MessageHandler,
-  PublishOptions,
-  QoS,
-  SubscribeOptions,
-  Subscription,
+import {
+  type Link,
+  type LinkState,
+  type Message,
+  type MessageHandler,
+  type PublishOptions,
+  type QoS,
+  RESUME_WINDOW,
+  type SubscribeOptions,
+  type Subscription,
 } from '../core/link.js';
 import { silentLog } from '../core/log.js';
 import { checkFilter } from '../core/topic.js';
@@ -76,6 +78,8 @@ class MqttConnection implements Connection {
   #connects = 0;
   #reason: FieldloomError | undefined;
   #synchronizing = false;
+  /** The broker had kept our session: how many of its messages may still be repetitions. */
+  #resumed: { at: number; left: number } | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -127,7 +131,9 @@ class MqttConnection implements Connection {
   #listen(): void {
     const client = this.#client;
     client.on('packetreceive', (packet) => {
-      if (packet.cmd === 'connack' && !packet.sessionPresent) this.#granted.clear();
+      if (packet.cmd !== 'connack') return;
+      this.#resumed = packet.sessionPresent ? { at: this.#now(), left: RESUME_WINDOW } : undefined;
+      if (!packet.sessionPresent) this.#granted.clear();
     });
     client.on('connect', (connack: IConnackPacket) => {
       this.#attempt = 0;
@@ -185,14 +191,23 @@ class MqttConnection implements Connection {
     return { close };
   }
 
+  #now(): number {
+    return (this.#options.clock ?? systemClock).now();
+  }
+
   #receive(packet: IPublishPacket, signal: AbortSignal): Promise<void> {
-    const message = {
+    const message: Message = {
       topic: packet.topic,
       payload: packet.payload as Buffer,
       qos: packet.qos,
       retain: packet.retain,
-      receivedAt: (this.#options.clock ?? systemClock).now(),
+      receivedAt: this.#now(),
     };
+    if (this.#resumed !== undefined && packet.qos > 0) {
+      message.resumedAt = this.#resumed.at;
+      this.#resumed.left -= 1;
+      if (this.#resumed.left === 0) this.#resumed = undefined;
+    }
     return this.#incoming.deliver(message, signal);
   }
 
@@ -261,7 +276,7 @@ class MqttConnection implements Connection {
     if (!wait && this.#state.state !== 'connected') {
       throw new FieldloomError('not_connected', `${topic}: not connected to ${this.#options.url}`);
     }
-    const createdAt = (this.#options.clock ?? systemClock).now();
+    const createdAt = this.#now();
     const entry = { id: uuidv7(), topic, payload: Buffer.from(payload as string), qos, retain, createdAt };
     await this.#outbox.publish(entry, durable);
   }

@@ -60,15 +60,17 @@ export class Outbox {
   #loaded: boolean;
   #closed = false;
   #places = 0;
+  /** Acknowledged, and not yet out of the store. */
+  #leaving = 0;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
     this.#loaded = options.store === undefined;
   }
 
-  /** Waiting and under way. */
+  /** Waiting, under way, and leaving the store. */
   get size(): number {
-    return this.#queue.length + this.#underWay.size;
+    return this.#queue.length + this.#underWay.size + this.#leaving;
   }
 
   /** Puts what an earlier run left in front of everything. Nothing is sent before. */
@@ -168,11 +170,17 @@ export class Outbox {
   }
 
   #forget({ id, topic }: OutboxEntry): void {
-    this.#options.store?.remove(id).catch((error: unknown) => {
-      this.#options.log.warn(
-        `${topic} was published but is still in the outbox and may be sent again: ${asError(error).message}`,
-      );
-    });
+    this.#leaving += 1;
+    this.#options.store
+      ?.remove(id)
+      .catch((error: unknown) => {
+        this.#options.log.warn(
+          `${topic} was published but is still in the outbox and may be sent again: ${asError(error).message}`,
+        );
+      })
+      .finally(() => {
+        this.#leaving -= 1;
+      });
   }
 }
 

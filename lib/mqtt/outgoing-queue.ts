@@ -25,12 +25,13 @@ export class OutgoingQueue {
     return this.#byName.size;
   }
 
+  /** In order; what is added meanwhile comes too. */
   [Symbol.iterator](): Iterator<KeptOutgoing> {
-    return [...this.#byName.values()][Symbol.iterator]();
+    return this.#byName.values();
   }
 
-  has(name: { brokerId: string; brokerCounter: number }): boolean {
-    return this.#byName.has(nameOf(name));
+  get(name: { brokerId: string; brokerCounter: number }): KeptOutgoing | undefined {
+    return this.#byName.get(nameOf(name));
   }
 
   /**

@@ -37,6 +37,8 @@ export class Peer {
   /** Flights whose handlers have not ended. */
   handling = 0;
   bytes = 0;
+  /** Publishes that have arrived. */
+  arrived = 0;
   closed = false;
 
   constructor(
@@ -45,6 +47,7 @@ export class Peer {
     readonly principal: MqttPrincipal,
     readonly login: Login,
     readonly address: string,
+    /** When it logged in, epoch ms. */
     readonly since: number,
   ) {}
 }
@@ -93,16 +96,11 @@ export class Peers {
     return this.#byClientId.get(clientId);
   }
 
-  add(
-    client: Client,
-    gate: ReadGate,
-    principal: MqttPrincipal,
-    facts: { address: string; since: number },
-  ): Peer {
+  add(client: Client, gate: ReadGate, principal: MqttPrincipal, address: string, since: number): Peer {
     const { username } = principal;
     const login = this.#logins.get(username) ?? { username, peer: undefined, handling: 0, refusals: [] };
     this.#logins.set(username, login);
-    const peer = new Peer(client, gate, principal, login, facts.address, facts.since);
+    const peer = new Peer(client, gate, principal, login, address, since);
     login.peer = peer;
     this.#connected.add(peer);
     this.#byClient.set(client, peer);
@@ -126,19 +124,21 @@ export class Peers {
   }
 
   /**
-   * Whether to read on from this client. Not while publishes of an earlier connection of the login are with their
+   * How many packets may be read from this client. None while publishes of an earlier connection of the login are with their
    * handlers: they come again on this one, and one that is both pending and repeated would be handled twice.
    */
-  mayRead(peer: Peer | undefined): boolean {
-    if (peer === undefined || this.#stopped || peer.login.handling > peer.handling) return false;
+  roomFor(peer: Peer | undefined): number {
+    if (peer === undefined || this.#stopped || peer.login.handling > peer.handling) return 0;
     const { messages, bytes, totalBytes } = this.#limits;
-    return peer.flights.size < messages && peer.bytes < bytes && this.#totalBytes < totalBytes;
+    if (peer.bytes >= bytes || this.#totalBytes >= totalBytes) return 0;
+    return Math.max(0, messages - peer.flights.size);
   }
 
   /** A publish has arrived. */
   start(peer: Peer, packet: object, bytes: number): void {
     peer.flights.set(packet, { bytes, handled: false });
     peer.bytes += bytes;
+    peer.arrived += 1;
     peer.handling += 1;
     peer.login.handling += 1;
     this.#flights += 1;
@@ -152,9 +152,10 @@ export class Peers {
     flight.handled = true;
     peer.handling -= 1;
     peer.login.handling -= 1;
+    // The connection that took over waits for this one's handlers.
+    if (peer.login.peer !== peer) peer.login.peer?.gate.wakeIfDenied();
     if (peer.closed) {
       this.#land(peer, packet);
-      peer.login.peer?.gate.wakeIfDenied();
       this.#forget(peer.login);
     }
   }

@@ -5,95 +5,103 @@ export interface GateLimits {
   connectBytes: number;
   /** Largest packet after that. */
   packetBytes: number;
-  /** Complete packets handed over by one read. */
-  packetsAtOnce: number;
 }
 
 export interface GateOptions {
   limits: GateLimits;
-  /** Asked before each read: false leaves what has arrived where it is. Call `wake` when the answer changes. */
-  mayRead(): boolean;
+  /**
+   * Asked before each read: how many complete packets may be handed over. 0 leaves what has arrived where it is; call
+   * `wakeIfDenied` when that changes.
+   */
+  room(): number;
 }
 
 /**
- * Stands between a client's stream and the broker, which reads with `stream.read()` at each `readable` event and when
- * it has done with all packets of the last read.
+ * Stands between a client's stream and the broker (aedes), which reads with `stream.read()` at each `readable` event
+ * and when it has done with the packets of its last read. Left alone it would read on however much it has not done
+ * with, and at other times not even a ping while publishes wait for their handlers.
  *
- * - It reads the length in front of each packet and cuts the connection at one that is too large, before any of it is
- *   kept; before the login a far smaller limit holds and nothing but the CONNECT packet is handed over.
- * - It hands nothing over while the broker holds too much for this client, so that the socket fills up and TCP slows
- *   the client down. (The broker alone would read on at each `readable` event, however much it has not done with.)
- * - While it may read, it makes the broker read on at each `readable` event, so that a ping is answered although
- *   publishes before it wait for their handlers.
+ * - The gate reads the length in front of each packet and cuts the connection at one that is too large, before any of
+ *   it is kept; before the login a far smaller limit holds, and the broker gets nothing but the CONNECT packet.
+ * - After the login it reads in the broker's place, whenever there is something and as much as there is room for.
+ *   Without room the socket fills up, and TCP slows the client down.
  */
 export class ReadGate {
   readonly #stream: Duplex;
   readonly #options: GateOptions;
+  readonly #read: () => Buffer | null;
   readonly #frames = new FrameCounter();
-  #limit: number;
-  #loggedIn = false;
-  #connectPassed = false;
+  #feed: ((bytes: Buffer) => void) | undefined;
   #denied = false;
-  #asked = false;
   #waking = false;
 
   constructor(stream: Duplex, options: GateOptions) {
     this.#stream = stream;
     this.#options = options;
-    this.#limit = options.limits.connectBytes;
     const read = stream.read.bind(stream);
-    // Only this stream: 0 is how the stream itself starts its source, without taking anything.
-    stream.read = (size?: number) => (size === 0 ? read(0) : this.#take(read));
+    this.#read = read;
+    // 0 is how the stream itself starts its source, without taking anything.
+    stream.read = (size?: number) => (size === 0 ? read(0) : this.#asked());
   }
 
-  /** After the broker has put its own listener on the stream. */
-  watch(): void {
-    this.#stream.on('readable', () => {
-      if (!this.#waking && !this.#asked) this.wake();
-      this.#asked = false;
+  /**
+   * The login is accepted and answered.
+   * @param feed takes the bytes of whole or partial packets
+   */
+  open(feed: (bytes: Buffer) => void): void {
+    this.#feed = feed;
+    this.#stream.on('readable', () => this.#pump());
+    this.#wake();
+  }
+
+  /** Reads on where there was no room. */
+  wakeIfDenied(): void {
+    if (this.#denied) this.#wake();
+  }
+
+  /** In another turn, once for all that ends in this one. */
+  #wake(): void {
+    if (this.#waking) return;
+    this.#waking = true;
+    setImmediate(() => {
+      this.#waking = false;
+      this.#pump();
     });
   }
 
-  /** The login is accepted: larger packets, and more than one. */
-  open(): void {
-    this.#loggedIn = true;
-    this.#limit = this.#options.limits.packetBytes;
-  }
-
-  /** Makes the broker read what was kept back. */
-  wakeIfDenied(): void {
-    if (this.#denied) setImmediate(() => this.wake());
-  }
-
-  wake(): void {
-    if (this.#stream.destroyed || !this.#loggedIn || !this.#options.mayRead()) return;
-    this.#waking = true;
-    this.#asked = false;
-    // The broker counts each event against the packets it has not done with, and reads when none is left.
-    const most = this.#options.limits.packetsAtOnce + 2;
-    for (let events = 0; events < most && !this.#asked && !this.#stream.destroyed; events += 1) {
-      this.#stream.emit('readable');
+  #pump(): void {
+    const { limits, room } = this.#options;
+    while (!this.#stream.destroyed && this.#feed !== undefined) {
+      const most = room();
+      this.#denied = most === 0;
+      if (this.#denied) return;
+      const bytes = this.#take(most, limits.packetBytes);
+      if (bytes === null) return;
+      this.#feed(bytes);
     }
-    this.#waking = false;
-    this.#asked = false;
   }
 
-  #take(read: () => Buffer | null): Buffer | null {
-    this.#asked = true;
-    this.#denied = this.#loggedIn ? !this.#options.mayRead() : this.#connectPassed;
-    if (this.#denied) return null;
-    const chunk = read();
+  /** The broker wants to read: its CONNECT packet; later it has only done with what it had. */
+  #asked(): Buffer | null {
+    if (this.#feed === undefined) {
+      return this.#frames.complete === 0 ? this.#take(1, this.#options.limits.connectBytes) : null;
+    }
+    this.wakeIfDenied();
+    return null;
+  }
+
+  #take(packets: number, limit: number): Buffer | null {
+    const chunk = this.#read();
     if (chunk === null) return null;
-    const most = this.#loggedIn ? this.#options.limits.packetsAtOnce : 1;
-    const passed = this.#frames.pass(chunk, this.#limit, most);
+    const passed = this.#frames.pass(chunk, limit, packets);
     if (passed === undefined) {
-      const when = this.#loggedIn ? '' : ' before its login';
-      this.#stream.destroy(new Error(`client sent a packet of more than ${this.#limit} bytes${when}`));
+      const when = this.#feed === undefined ? ' before its login' : '';
+      this.#stream.destroy(new Error(`client sent a packet of more than ${limit} bytes${when}`));
       return null;
     }
-    if (this.#frames.complete > 0) this.#connectPassed = true;
+    if (passed === chunk.length) return chunk;
     // Back into the stream, not kept here: so that its end is not told before all is read.
-    if (passed < chunk.length) this.#stream.unshift(chunk.subarray(passed));
+    this.#stream.unshift(chunk.subarray(passed));
     return chunk.subarray(0, passed);
   }
 }

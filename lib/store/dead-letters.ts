@@ -1,5 +1,6 @@
 import type { DeadLetter } from '../core/dead-letter.js';
 import { FieldloomError } from '../core/errors.js';
+import { type EarlierLetters, payloadDigest } from '../core/redelivery.js';
 import { newId } from './ids.js';
 import { type Page, type PageRequest, pageLimit, pageOf, readCursor } from './page.js';
 import { insertOnce, placeholders, prepare } from './prepared.js';
@@ -16,7 +17,7 @@ export interface DeadLetterFilter extends PageRequest {
   since?: number;
 }
 
-export interface DeadLetters {
+export interface DeadLetters extends EarlierLetters {
   /** Fulfils when all of them are committed. */
   add(...letters: readonly DeadLetter[]): Promise<void>;
   /** @throws FieldloomError not_found */
@@ -38,10 +39,15 @@ const WITHOUT_PAYLOAD = [
   'code',
   'message',
   'pointer',
+  'payload_digest',
   'size',
   'received_at',
 ] as const;
 const COLUMNS = [...WITHOUT_PAYLOAD, 'payload'] as const;
+
+/** A message without an acknowledgement is one of the last before the connection was lost. */
+const REPEATED_WITHIN_MS = 60_000;
+const MOST_REPEATED = 1000;
 
 /** Makes the statement that keeps a dead letter, for a unit that writes more beside it. */
 export function deadLetterStatement(store: Pick<Store, 'db' | 'dialect'>): (letter: DeadLetter) => Statement {
@@ -56,6 +62,7 @@ export function deadLetterStatement(store: Pick<Store, 'db' | 'dialect'>): (lett
       code: letter.code,
       message: letter.message,
       pointer: letter.pointer ?? null,
+      payload_digest: payloadDigest(letter.payload),
       size: letter.payload.byteLength,
       received_at: letter.receivedAt,
       payload: letter.payload,
@@ -116,6 +123,21 @@ export function deadLetters(store: Store): DeadLetters {
         if (error instanceof FieldloomError && error.code === 'store_conflict') return false;
         throw error;
       }
+    },
+
+    async countEarlier({ topic, payload, pointer }, before) {
+      const rows = await db
+        .selectFrom('dead_letter')
+        .select('received_at')
+        .where('payload_digest', '=', payloadDigest(payload))
+        .where('topic', '=', topic)
+        .where('pointer', pointer === undefined ? 'is' : '=', pointer ?? null)
+        .where('received_at', '<', before)
+        .orderBy('received_at', 'desc')
+        .limit(MOST_REPEATED)
+        .execute();
+      const newest = Number(rows[0]?.received_at);
+      return rows.filter(({ received_at }) => Number(received_at) > newest - REPEATED_WITHIN_MS).length;
     },
 
     async count(protocol) {

@@ -1,5 +1,5 @@
 import type { ControllerRecord, LaundryStore, LaundryWrite, MessageRecord } from '../laundry/ports.js';
-import { deadLetterStatement } from './dead-letters.js';
+import { deadLetterStatement, deadLetters } from './dead-letters.js';
 import { newId } from './ids.js';
 import { type LaundryQueries, laundryQueries } from './laundry-queries.js';
 import { loadControllers } from './laundry-rows.js';
@@ -15,8 +15,10 @@ import type {
 /** The laundry's rows: what its rules write and load (lib/laundry/ports.ts), and what REST and pages ask. */
 export function laundryStore(store: Store): LaundryStore & LaundryQueries {
   const statements = laundryStatements(store);
+  const { countEarlier } = deadLetters(store);
   return {
     ...laundryQueries(store),
+    countEarlier,
     loadAll: () => loadControllers(store),
     async load(storeId, controllerId) {
       const [found] = await loadControllers(store, storeId, controllerId);

@@ -91,6 +91,8 @@ export interface DeadLetterTable {
   message: string;
   pointer: string | null;
   payload: Uint8Array;
+  /** SHA-256 in hex: finds the same bytes again. */
+  payload_digest: string;
   /** Bytes of the payload: the bound on their sum needs no reading of blobs. */
   size: number;
   received_at: number;

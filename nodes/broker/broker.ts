@@ -134,6 +134,10 @@ export = (RED: NodeAPI): void => {
           send({ topic: type, payload } as never, null);
           statusTimer ??= systemClock.setTimer(showClients, STATUS_MS);
         }),
+        created.onRefused(({ type, clientId, username, address, topic }) => {
+          const payload = { kind: type, client_id: clientId, username, address, topic };
+          send(null, { topic: type, payload } as never);
+        }),
         ...FIGURES.map(([name, help, read]) =>
           addFigure({ name, help, read: () => [{ value: read(created.metrics) }] }),
         ),

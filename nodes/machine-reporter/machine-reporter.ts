@@ -49,7 +49,7 @@ export = (RED: NodeAPI): void => {
     const storeId = uuid('store id', config.storeId).toLowerCase();
     const controllerId = uuid('controller id', config.controllerId).toLowerCase();
     const connection = context.useOptional<Connection>(config.connection, 'connection');
-    const link = connection?.link ?? wiredLink((publish) => context.send(publish));
+    const link = connection?.link ?? wiredLink((publish) => context.send({ ...publish }));
     const opened =
       connection === undefined
         ? context.useOptional<{ store: Promise<Store> }>(config.store, 'store')

@@ -96,7 +96,7 @@ export function defineNode<Config, Credentials extends object = Record<string, n
       closed: closing.signal,
       status(level, key, values) {
         if (closing.signal.aborted) return;
-        node.status({ ...APPEARANCE[level], text: RED._(`${type}.status.${key}`, values as never) });
+        node.status({ ...APPEARANCE[level], text: RED._(`status.${key}`, values as never) });
       },
       send: (...outputs) => node.send(outputs as never),
       report,

@@ -146,7 +146,11 @@ export class RawClient {
     });
     stream.on('data', (chunk: Buffer) => packets.parse(chunk));
     stream.on('error', () => {});
-    this.closed = new Promise((resolve) => stream.once('close', resolve));
+    this.closed = new Promise((resolve) => {
+      // A WebSocket's stream does not close by itself at the other side's end.
+      stream.once('end', () => stream.destroy());
+      stream.once('close', resolve);
+    });
   }
 
   static async to(port: number): Promise<RawClient> {

@@ -105,7 +105,7 @@ describe('the rights of a controller at the broker', function () {
       `$share/group/#`,
     ]) {
       const granted = await new Promise((resolve) => {
-        client.subscribe(filter, { qos: 1 }, (_error, grants) => resolve(grants?.[0]?.qos));
+        client.subscribe(filter, { qos: 1 }, (_error, _grants, suback) => resolve(suback?.granted?.[0]));
       });
       assert.equal(granted, 128, filter);
     }

@@ -27,10 +27,16 @@ describe('opening a store', () => {
     assert.equal(await pragma('journal_mode'), 'wal');
   });
 
-  it('by three processes at once runs each migration once', async () => {
+  it('by several at once, in this process and others, runs each migration once', async () => {
     const url = await temporaryUrl();
     const others = [startStoreProcess(url), startStoreProcess(url)];
-    await Promise.all([opened(url), ...others.map((other) => other.ask('open'))]);
+    await Promise.all([
+      opened(url),
+      opened(url),
+      opened(url),
+      opened(url),
+      ...others.map((other) => other.ask('open')),
+    ]);
     const store = await opened(url);
     const tables = await store.db.introspection.getTables();
     assert.ok(tables.some(({ name }) => name === 'laundry_state_change'));

@@ -227,6 +227,16 @@ describe('MQTT logins', () => {
     assert.ok(await authenticated(username, password, '192.0.2.1'));
   });
 
+  it('are not held back by clients at the same address that send none', async () => {
+    const { username, password } = await access.addClient(controller);
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      assert.equal(await authenticated(undefined, undefined), undefined);
+      assert.equal(await authenticated(username, undefined), undefined);
+    }
+    assert.ok(await authenticated(username, password));
+    assert.equal(access.counts.refused, 40);
+  });
+
   it('that come back in a storm cost no scrypt each', async () => {
     const { username, password } = await access.addClient(controller);
     // Each check of this hash takes a tenth of a second: 500 of them would take most of a minute.

@@ -19,6 +19,7 @@ describe('words for people', () => {
     [D - 1, '23 h 59 min'],
     [D, '1 d'],
     [3 * D + 4 * H + 50 * MIN, '3 d 4 h'],
+    [40 * D + 4 * H, '40 d'],
   ] as const) {
     it(`says ${words} for ${ms} ms`, () => assert.equal(durationWords(ms), words));
   }
@@ -42,12 +43,19 @@ describe('words for people', () => {
     assert.equal(startOfDay(noon), new Date(2024, 2, 5).getTime());
   });
 
-  it('shortens ids as far as they stay apart', () => {
-    const ids = ['6ba7b811-aaaa', '6ba7b810-aaaa', 'c9f0f895-0001', 'c9f0f895-0002', 'short'];
-    assert.deepEqual(
-      [...shortIds(ids).values()],
-      ['6ba7b811', '6ba7b810', 'c9f0f895-0001', 'c9f0f895-0002', 'short'],
-    );
+  it('shortens ids to beginnings that stay apart', () => {
+    const ids = ['6ba7b811-9dad-11d1', '6ba7b810-9dad-11d1', 'short'];
+    assert.deepEqual([...shortIds(ids).values()], ['6ba7b811', '6ba7b810', 'short']);
+    assert.deepEqual([...shortIds(['c9f0f895-0', 'c9f0f895-1']).values()], ['c9f0f895-0', 'c9f0f895-1']);
+  });
+
+  it('shortens ids to their ends where their beginnings are alike', () => {
+    const ids = ['7c2d1f64-8a35-4f19-b101', '7c2d1f64-8a35-4f19-b102', '7c2d1f64-8a35-4f19-c102'];
+    assert.deepEqual([...shortIds(ids).values()], ['…b101', '…b102', '…c102']);
+  });
+
+  it('ends with whatever ids are the same', () => {
+    assert.deepEqual([...shortIds(['a', 'a', '']).values()], ['a', '']);
   });
 });
 

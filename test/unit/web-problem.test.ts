@@ -46,7 +46,7 @@ describe('the HTTP status of an error', () => {
         'migration_failed',
         'internal',
       ],
-      502: ['publish_refused'],
+      502: ['publish_refused', 'subscribe_refused'],
       503: [
         'not_connected',
         'link_closed',

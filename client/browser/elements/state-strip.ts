@@ -17,8 +17,8 @@ const STYLE = `
 
 const TEMPLATE = `<style>${STYLE}</style>
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
-  <defs><pattern id="hatch" width="24" height="12" patternUnits="userSpaceOnUse">
-    <path class="hatch" d="M0 12L24 0" stroke-width="2" vector-effect="non-scaling-stroke"/>
+  <defs><pattern id="hatch" width="72" height="12" patternUnits="userSpaceOnUse">
+    <path class="hatch" d="M12 12L60 0" stroke-width="1" vector-effect="non-scaling-stroke"/>
   </pattern></defs>
   <path class="unknown"/><path class="idle"/><path class="busy"/>
 </svg>`;

@@ -108,6 +108,7 @@ async function messages(db: Kysely<never>, types: ColumnTypes): Promise<void> {
       code: 'key',
       message: 'text',
       pointer: 'text?',
+      payload_digest: 'key',
       size: 'ms',
       received_at: 'ms',
       // Last, so that reading the other columns does not touch it.
@@ -115,6 +116,7 @@ async function messages(db: Kysely<never>, types: ColumnTypes): Promise<void> {
     },
     ['id'],
   );
+  await createIndex(db, 'dead_letter', ['payload_digest']);
 }
 
 async function access(db: Kysely<never>, types: ColumnTypes): Promise<void> {

@@ -1,0 +1,183 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Access } from '../../lib/access/access.js';
+import { openStore } from '../../lib/store/open.js';
+
+/** One candidate of a run: a process, and where its committed rows can be counted. */
+export interface MeasuredFlow {
+  clientId: string;
+  script: string;
+  settings(directory: string, url: string): unknown;
+  /** What must exist before the process starts; gives the publisher's login where the broker wants one. */
+  prepare?(directory: string): Promise<{ username: string; password: string } | undefined>;
+  rows?: { file: string; table: string };
+}
+
+const FILTER = '/stores/+/controllers/+/metrics';
+const PACKAGE = join(__dirname, '../../..');
+const PEERS = join(PACKAGE, 'bench/peers/node_modules/node-red-node-sqlite');
+const OWN_ROWS = { file: 'fieldloom.db', table: 'message' };
+const PEER_ROWS = { file: 'peer.db', table: 'state' };
+
+const tab = { id: 'tab', type: 'tab', label: 'bench' };
+const store = (directory: string) => ({
+  id: 'store',
+  type: 'fieldloom-store',
+  url: `sqlite:${join(directory, 'fieldloom.db')}`,
+});
+const access = { id: 'access', type: 'fieldloom-access', store: 'store', mode: 'token', directory: '' };
+const connection = (kind: 'external' | 'embedded', url: string, clientId: string) => ({
+  id: 'connection',
+  type: 'fieldloom-connection',
+  kind,
+  url,
+  clientId,
+  protocolVersion: '4',
+  clean: false,
+  keepalive: '60',
+  unacknowledged: '1000',
+});
+const machineState = {
+  id: 'machine-state',
+  type: 'fieldloom-machine-state',
+  z: 'tab',
+  connection: 'connection',
+  store: 'store',
+  wires: [[], [], [], []],
+};
+const broker = (url: string) => ({
+  id: 'broker',
+  type: 'fieldloom-broker',
+  z: 'tab',
+  connection: 'connection',
+  access: 'access',
+  store: 'store',
+  host: '127.0.0.1',
+  port: new URL(url).port,
+  wires: [[], []],
+});
+
+/** What a user of Node-RED builds today: mqtt in -> json -> function -> sqlite. */
+const ownNodes = (directory: string, url: string, login?: { username: string; password: string }) => ({
+  flow: [
+    {
+      id: 'peer-broker',
+      type: 'mqtt-broker',
+      broker: '127.0.0.1',
+      port: new URL(url).port,
+      clientid: 'peer',
+      autoConnect: true,
+      protocolVersion: '4',
+      keepalive: '60',
+      cleansession: false,
+    },
+    {
+      id: 'in',
+      type: 'mqtt in',
+      z: 'tab',
+      topic: FILTER,
+      qos: '1',
+      datatype: 'utf8',
+      broker: 'peer-broker',
+      inputs: 0,
+      wires: [['json']],
+    },
+    { id: 'json', type: 'json', z: 'tab', property: 'payload', action: 'obj', wires: [['function']] },
+    {
+      id: 'function',
+      type: 'function',
+      z: 'tab',
+      func: [
+        'const p = msg.payload;',
+        'const m = p.payload.machines[0];',
+        'msg.params = { $s: p.store_id, $c: p.controller_id, $r: m.relay_id, $t: m.machine_type,',
+        '  $st: m.status, $u: m.last_updated, $at: Date.now() };',
+        'return msg;',
+      ].join('\n'),
+      outputs: 1,
+      wires: [['sqlite']],
+    },
+    {
+      id: 'sqlite',
+      type: 'sqlite',
+      z: 'tab',
+      mydb: 'peer-db',
+      sqlquery: 'prepared',
+      sql: 'insert into state values ($s, $c, $r, $t, $st, $u, $at)',
+      wires: [[]],
+    },
+    { id: 'peer-db', type: 'sqlitedb', db: join(directory, PEER_ROWS.file), mode: 'RWC' },
+  ],
+  credentials: login ? { 'peer-broker': { user: login.username, password: login.password } } : {},
+});
+
+/** The peer's table, in the journal mode that is faster for it; each insert is committed by itself. */
+function makePeerTable(directory: string): void {
+  const database = new DatabaseSync(join(directory, PEER_ROWS.file));
+  database.exec('pragma journal_mode = wal');
+  database.exec('create table state (store, controller, relay, type, status, updated, received)');
+  database.close();
+}
+
+async function addService(directory: string): Promise<{ username: string; password: string }> {
+  const opened = await openStore(`sqlite:${join(directory, 'fieldloom.db')}`);
+  const access = await Access.open(opened);
+  const login = await access.addClient({ role: 'service' });
+  access.close();
+  await opened.close();
+  return login;
+}
+
+/** Our nodes on another broker. */
+export const gatewayFlow = (clientId: string): MeasuredFlow => ({
+  clientId,
+  script: 'node-red-process.js',
+  settings: (directory, url) => ({
+    userDir: directory,
+    nodesDir: [PACKAGE],
+    flow: [tab, store(directory), connection('external', url, clientId), machineState],
+  }),
+  rows: OWN_ROWS,
+});
+
+/** Node-RED's own nodes on another broker. */
+export const nodeRedOwnFlow = (clientId: string): MeasuredFlow => ({
+  clientId,
+  script: 'node-red-process.js',
+  settings: (directory, url) => {
+    const { flow } = ownNodes(directory, url);
+    return { userDir: directory, nodesDir: [PEERS], flow: [tab, ...flow] };
+  },
+  prepare: async (directory) => {
+    makePeerTable(directory);
+    return undefined;
+  },
+  rows: PEER_ROWS,
+});
+
+/**
+ * The embedded broker with our node behind it, with Node-RED's own nodes connected to it, or with nobody.
+ */
+export function embeddedBrokerFlow(behind: 'ours' | 'peer' | 'drop'): MeasuredFlow {
+  let login: { username: string; password: string } | undefined;
+  return {
+    clientId: behind,
+    script: 'node-red-process.js',
+    settings: (directory, url) => {
+      const foundation = [tab, store(directory), access, connection('embedded', url, ''), broker(url)];
+      const settings = { userDir: directory, nodesDir: [PACKAGE, PEERS] };
+      if (behind === 'ours') return { ...settings, flow: [...foundation, machineState] };
+      if (behind === 'drop') return { ...settings, flow: foundation };
+      const { flow, credentials } = ownNodes(directory, url, login);
+      return { ...settings, flow: [...foundation, ...flow], credentials };
+    },
+    prepare: async (directory) => {
+      if (behind === 'peer') {
+        makePeerTable(directory);
+        login = await addService(directory);
+      }
+      return addService(directory);
+    },
+    ...(behind === 'drop' ? {} : { rows: behind === 'ours' ? OWN_ROWS : PEER_ROWS }),
+  };
+}

@@ -1,0 +1,52 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { benchFleet } from './fleet.js';
+import { benchIngest } from './ingest.js';
+
+const PEERS = join(__dirname, '../../bench/peers');
+
+/** The peer has a native part: installed on first use, apart from the package, which compiles nothing. */
+function installPeers(): void {
+  if (existsSync(join(PEERS, 'node_modules/node-red-node-sqlite'))) return;
+  console.log(
+    'Installing what is measured against in bench/peers (compiles a native part: a minute or two) …',
+  );
+  execFileSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: PEERS,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
+
+const whole = (text: string) => {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) throw new Error(`${text}: accepted is a whole number above 0`);
+  return number;
+};
+
+const program = new Command('bench').description('Figures of this package against its peers, in one run.');
+program
+  .command('ingest', { isDefault: true })
+  .description('committed messages a second, against Node-RED’s own nodes and a bare MQTT client')
+  .addOption(new Option('--messages <n>', 'messages a candidate').default(100_000).argParser(whole))
+  .action(async (options: { messages: number }) => {
+    installPeers();
+    console.log(`${cpus().length} × ${cpus()[0]?.model}, Node.js ${process.version}\n`);
+    await benchIngest(options);
+  });
+program
+  .command('fleet')
+  .description('processor time and memory of a gateway with many controllers that report every 30 s')
+  .addOption(new Option('--controllers <n>', 'controllers').default(5000).argParser(whole))
+  .addOption(new Option('--minutes <n>', 'minutes after all are connected').default(5).argParser(whole))
+  .action((options: { controllers: number; minutes: number }) => benchFleet(options));
+
+program.parseAsync().then(
+  () => process.exit(0),
+  (error) => {
+    console.error(error);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import type { DeadLetter } from './dead-letter.js';
+
+/** Bytes that a resumed connection brought, told apart by digest: enough for one window of messages. */
+const REMEMBERED = 65_535;
+
+export interface EarlierLetters {
+  /**
+   * Dead letters with the same topic, payload and pointer that were received before the instant `before` (epoch ms),
+   * counted back one minute from the newest of them.
+   */
+  countEarlier(letter: DeadLetter, before: number): Promise<number>;
+}
+
+/** SHA-256 of a payload in hex: what tells one dead letter's bytes from another's. */
+export function payloadDigest(payload: Buffer): string {
+  return createHash('sha256').update(payload).digest('hex');
+}
+
+/**
+ * Tells a refused message that is sent again after a lost connection from one that is new (ingest.md "Same message
+ * twice"). A refused payload has no identity of its own, so on a resumed connection the n-th message of the same bytes
+ * is taken for a repetition while n such dead letters are there from before it.
+ * @returns true where the letter is one that is kept already
+ */
+export function createRedelivery(
+  store: EarlierLetters,
+): (letter: DeadLetter, resumedAt: number) => Promise<boolean> {
+  const seen = new Map<string, number>();
+  return async (letter, resumedAt) => {
+    const key = `${resumedAt} ${letter.pointer ?? ''} ${letter.topic} ${payloadDigest(letter.payload)}`;
+    // Counted before the first wait: two of the same bytes may be under way at once.
+    const before = seen.get(key) ?? 0;
+    seen.delete(key);
+    seen.set(key, before + 1);
+    if (seen.size > REMEMBERED) seen.delete(seen.keys().next().value as string);
+    return before < (await store.countEarlier(letter, resumedAt));
+  };
+}
