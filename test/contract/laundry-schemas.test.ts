@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { compileSchema, registerSchema } from '../../lib/core/schema.js';
+import { format, type Parsed, parse } from '../../lib/laundry/codec.js';
 import envelopeSchema from '../../schemas/common/envelope.schema.json';
 import machineSchema from '../../schemas/laundry/machine.schema.json';
 import messageSchema from '../../schemas/laundry/machine-state.schema.json';
-import { compileSchema, registerSchema } from '../../lib/core/schema.js';
-import { format, type Parsed, parse } from '../../lib/laundry/codec.js';
 import { SEED_TIME } from '../support/laundry.js';
 import { CONTROLLER_ID, SEED_MESSAGE, STORE_ID } from '../support/seed.js';
 
@@ -60,7 +60,10 @@ describe('the machine state message and its schema', () => {
       }
       // A machine that is wrong is refused alone.
       if (expected.pointer.startsWith('/payload/machines/1')) {
-        assert.deepEqual(message?.machines.map(({ relayId }) => relayId), [1]);
+        assert.deepEqual(
+          message?.machines.map(({ relayId }) => relayId),
+          [1],
+        );
       } else assert.equal(message, undefined);
     });
   }

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import type { DeadLetter } from '../../lib/core/dead-letter.js';
 import { FieldloomError } from '../../lib/core/errors.js';
 import type { MachineReport, MachineStateMessage } from '../../lib/laundry/codec.js';
 import { format } from '../../lib/laundry/codec.js';
@@ -10,7 +11,6 @@ import type {
   MessageRecord,
   StateChange,
 } from '../../lib/laundry/ports.js';
-import type { DeadLetter } from '../../lib/core/dead-letter.js';
 import { CONTROLLER_ID, METRICS_TOPIC, STORE_ID } from './seed.js';
 
 /** 2024-01-15T16:00:00+07:00, the time of the sample message. */
@@ -105,6 +105,14 @@ export function modelStore(): ModelStore {
     get controller() {
       return controller;
     },
+    countEarlier: async (letter, before) =>
+      letters.filter(
+        (kept) =>
+          kept.topic === letter.topic &&
+          kept.pointer === letter.pointer &&
+          kept.payload.equals(letter.payload) &&
+          kept.receivedAt < before,
+      ).length,
     loadAll: async () => [rows() ?? []].flat(),
     load: async () => rows(),
     save: (unit) => later(() => write(unit)),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { constants, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { type Parsed, format, idsOfTopic, metricsTopic, parse } from '../../lib/laundry/codec.js';
+import { format, idsOfTopic, metricsTopic, type Parsed, parse } from '../../lib/laundry/codec.js';
 import { report, SEED_TIME, stateMessage } from '../support/laundry.js';
 import { CONTROLLER_ID, METRICS_TOPIC, SEED_MESSAGE, STORE_ID } from '../support/seed.js';
 
@@ -57,7 +57,10 @@ describe('reading a machine state message', () => {
       });
     });
     const { message, refusals } = await read(payload);
-    assert.deepEqual(message?.machines.map(({ relayId }) => relayId), [1, 2, 4]);
+    assert.deepEqual(
+      message?.machines.map(({ relayId }) => relayId),
+      [1, 2, 4],
+    );
     assert.deepEqual(
       refusals.map(({ code, pointer }) => [code, pointer]),
       [
@@ -108,7 +111,10 @@ describe('reading a machine state message', () => {
         const payload = Buffer.from(format(stateMessage(machines), offset));
         const { message, refusals } = parse(parameters, payload, SEED_TIME) as Parsed;
         assert.deepEqual(refusals, []);
-        assert.deepEqual(message?.machines, machines.map((machine) => ({ ...machine })));
+        assert.deepEqual(
+          message?.machines,
+          machines.map((machine) => ({ ...machine })),
+        );
       }),
       { numRuns: 500 },
     );
@@ -149,7 +155,12 @@ describe('bad input', () => {
     ['gzip that ends early', gzipSync(SEED_MESSAGE).subarray(0, 60), 'decompression_failed', undefined],
     ['gzip of what is not JSON', gzipSync('hello'), 'invalid_json', undefined],
     ['more than 1 MiB unpacked', gzipSync(bytes(1024 * 1024 + 1)), 'payload_too_large', undefined],
-    ['another version', withFields((message) => (message.version = '2.1.0')), 'unsupported_version', '/version'],
+    [
+      'another version',
+      withFields((message) => (message.version = '2.1.0')),
+      'unsupported_version',
+      '/version',
+    ],
     ['version 10', withFields((message) => (message.version = '10.0')), 'unsupported_version', '/version'],
     [
       'more machines than a controller has',
