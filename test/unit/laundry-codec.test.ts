@@ -145,7 +145,7 @@ describe('bad input', () => {
     [
       'nesting in a field nobody knows',
       withFields((message) => {
-        message.extra = JSON.parse('{"a":'.repeat(70) + '1' + '}'.repeat(70));
+        message.extra = JSON.parse(`${'{"a":'.repeat(70)}1${'}'.repeat(70)}`);
       }),
       'nesting_too_deep',
       undefined,
