@@ -142,9 +142,12 @@ export function modelStore(): ModelStore {
     },
     async stepAnsweringConflict() {
       const unit = units.shift();
-      unit?.commit();
-      unit?.reject(new FieldloomError('store_conflict', 'the row is there already'));
-      await setImmediate();
+      try {
+        unit?.commit();
+      } finally {
+        unit?.reject(new FieldloomError('store_conflict', 'the row is there already'));
+        await setImmediate();
+      }
     },
     kill() {
       units.length = 0;

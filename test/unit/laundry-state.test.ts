@@ -103,6 +103,13 @@ describe('a machine state in a message', () => {
     assert.equal(earlier.effects.tally.stale, 1);
   });
 
+  it('of the same second is not taken back by a message that is older than one which repeated it', () => {
+    let { state } = hear(fresh(), [report(1, 'busy', T)], T, T);
+    ({ state } = hear(state, [report(1, 'busy', T)], T + 60 * SECOND, T + 60 * SECOND));
+    const late = hear(state, [report(1, 'idle', T)], T + 61 * SECOND, T + 30 * SECOND);
+    assert.equal(late.effects.tally.stale, 1);
+  });
+
   it('more than 5 minutes ahead of our clock is taken as the time of receipt', () => {
     const exact = hear(fresh(), [report(1, 'busy', T + 5 * MINUTE)]);
     assert.equal(machineOf(exact.state).lastUpdated, T + 5 * MINUTE);
@@ -224,15 +231,15 @@ describe('any order, repetition and loss of a controller’s messages', () => {
   // Few relays and few instants, so that equal times and contradictions are common.
   const machine = fc.record(
     {
-      relayId: fc.integer({ min: 1, max: 3 }),
+      relayId: fc.integer({ min: 1, max: 2 }),
       status: fc.constantFrom('idle' as const, 'busy' as const),
-      lastUpdated: fc.integer({ min: 0, max: 6 }).map((seconds) => T + seconds * SECOND),
+      lastUpdated: fc.integer({ min: 0, max: 2 }).map((seconds) => T + seconds * SECOND),
       machineType: fc.constantFrom('washer' as const, 'dryer' as const, null),
     },
     { noNullPrototype: true },
   );
   const message = fc.record({
-    timestamp: fc.integer({ min: 0, max: 9 }).map((seconds) => T + seconds * SECOND),
+    timestamp: fc.integer({ min: 0, max: 5 }).map((seconds) => T + seconds * SECOND),
     machines: fc.array(machine, { maxLength: 4 }),
   });
   const arriving = fc
@@ -258,7 +265,7 @@ describe('any order, repetition and loss of a controller’s messages', () => {
         let state = fresh();
         for (const { machines, timestamp } of arrived)
           ({ state } = hear(state, machines, T + MINUTE, timestamp));
-        for (const relayId of [1, 2, 3]) {
+        for (const relayId of [1, 2]) {
           const expected = newest(arrived, relayId);
           const machine = state.machines.get(relayId);
           assert.equal(machine?.status, expected?.status);
