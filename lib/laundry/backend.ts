@@ -87,8 +87,8 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
   const listeners = new Set<BackendListener>();
   const counters = newCounters();
   const isRepeated = createRedelivery(store);
-  /** Messages of a topic wait behind one that is being unpacked, so that their order stays. */
-  const unpacking = new Map<string, Promise<unknown>>();
+  /** Messages of a topic wait behind one that is being unpacked or looked up, so that their order stays. */
+  const turns = new Map<string, Promise<void>>();
   let listeningSince = 0;
   let ready: Promise<void> | undefined;
   let loaded = false;
@@ -172,16 +172,7 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     if (earliest < Infinity) wakeAt(Math.max(earliest, now + SHORTEST_WAIT_MS));
   }
 
-  /** The dead letters of a message, unless it is one that was refused before its acknowledgement got lost. */
-  async function newLetters(arrival: Arrival, refusals: readonly Refusal[]): Promise<readonly DeadLetter[]> {
-    const letters = refusedLetters(arrival, refusals);
-    const [first] = letters;
-    if (first === undefined || arrival.resumedAt === undefined) return letters;
-    return (await isRepeated(first, arrival.resumedAt)) ? NO_LETTERS : letters;
-  }
-
-  async function refuse(arrival: Arrival, refusals: readonly Refusal[]): Promise<void> {
-    const letters = await newLetters(arrival, refusals);
+  async function refuse(arrival: Arrival, letters: readonly DeadLetter[]): Promise<void> {
     await store.refuse(letters, {
       direction: 'in',
       topic: arrival.topic,
@@ -197,7 +188,7 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     message: MachineStateMessage,
     refused: number,
     deadLetters: readonly DeadLetter[],
-  ) {
+  ): Promise<void> {
     const { storeId, controllerId } = message;
     const chain = chains.get(`${storeId}/${controllerId}`) ?? addChain(storeId, controllerId, undefined);
     const stored = chain.submit({
@@ -209,28 +200,55 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     await stored;
   }
 
-  function judge(arrival: Arrival, { message, refusals }: Parsed): Promise<void> {
+  function judge(arrival: Arrival, parsed: Parsed, letters: readonly DeadLetter[]): Promise<void> {
+    const { message, refusals } = parsed;
     if (message === undefined || (message.machines.length === 0 && refusals.length > 0)) {
-      return refuse(arrival, refusals);
+      return refuse(arrival, letters);
     }
-    if (refusals.length === 0) return accept(arrival, message, 0, NO_LETTERS);
-    return newLetters(arrival, refusals).then((letters) =>
-      accept(arrival, message, refusals.length, letters),
-    );
+    return accept(arrival, message, refusals.length, letters);
+  }
+
+  /** The dead letters of a message, unless it is one that was refused before its acknowledgement got lost. */
+  async function newLetters(arrival: Arrival, refusals: readonly Refusal[]): Promise<readonly DeadLetter[]> {
+    const letters = refusedLetters(arrival, refusals);
+    const [first] = letters;
+    if (first === undefined || arrival.resumedAt === undefined) return letters;
+    return (await isRepeated(first, arrival.resumedAt)) ? NO_LETTERS : letters;
   }
 
   function take(arrival: Arrival): Promise<void> {
     const parameters = topic.match(arrival.topic);
-    if (parameters === undefined) return refuse(arrival, [foreignTopic(arrival.topic, topic.template)]);
-    const parsed = parse(parameters, arrival.payload, clock.now());
-    const before = unpacking.get(arrival.topic);
-    if (before === undefined && !(parsed instanceof Promise)) return judge(arrival, parsed);
-    const turn = Promise.all([parsed, before]);
-    unpacking.set(arrival.topic, turn);
-    return turn.then(([content]) => {
-      if (unpacking.get(arrival.topic) === turn) unpacking.delete(arrival.topic);
-      return judge(arrival, content);
+    const parsed =
+      parameters === undefined
+        ? foreignTopic(arrival.topic, topic.template)
+        : parse(parameters, arrival.payload, clock.now());
+    const before = turns.get(arrival.topic);
+    if (before === undefined && !(parsed instanceof Promise)) {
+      const { refusals } = parsed;
+      if (refusals.length === 0) return judge(arrival, parsed, NO_LETTERS);
+      if (arrival.resumedAt === undefined) return judge(arrival, parsed, refusedLetters(arrival, refusals));
+    }
+    return waitForTurn(arrival, parsed, before);
+  }
+
+  function waitForTurn(
+    arrival: Arrival,
+    parsed: Parsed | Promise<Parsed>,
+    before: Promise<void> | undefined,
+  ) {
+    const ready = (async () => {
+      const content = await parsed;
+      const letters = await newLetters(arrival, content.refusals);
+      await before;
+      return { content, letters };
+    })();
+    const judged = ready.then(({ content, letters }) => judge(arrival, content, letters));
+    // The next one goes on also where this one failed.
+    const turn = ready.then(ignore, ignore).then(() => {
+      if (turns.get(arrival.topic) === turn) turns.delete(arrival.topic);
     });
+    turns.set(arrival.topic, turn);
+    return judged;
   }
 
   async function load(): Promise<void> {
@@ -275,10 +293,10 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     async replay(letter) {
       await start();
       const parameters = topic.match(letter.topic);
-      if (parameters === undefined) {
-        return { accepted: 0, refusals: [foreignTopic(letter.topic, topic.template)] };
-      }
-      const { message, refusals } = await parse(parameters, letter.payload, clock.now());
+      const { message, refusals } =
+        parameters === undefined
+          ? foreignTopic(letter.topic, topic.template)
+          : await parse(parameters, letter.payload, clock.now());
       if (message === undefined) return { accepted: 0, refusals };
       const { storeId, controllerId } = message;
       const chain = chains.get(`${storeId}/${controllerId}`) ?? addChain(storeId, controllerId, undefined);
@@ -319,7 +337,14 @@ const describe = (arrival: Arrival, message: MachineStateMessage, outcome: strin
   at: arrival.receivedAt,
 });
 
-const foreignTopic = (topic: string, template: string): Refusal => ({
-  code: 'invalid_topic',
-  message: `topic ${JSON.stringify(topic.slice(0, 256))} is not of the form ${template}`,
+const ignore = () => {};
+
+const foreignTopic = (topic: string, template: string): Parsed => ({
+  message: undefined,
+  refusals: [
+    {
+      code: 'invalid_topic',
+      message: `topic ${JSON.stringify(topic.slice(0, 256))} is not of the form ${template}`,
+    },
+  ],
 });

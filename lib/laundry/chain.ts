@@ -115,6 +115,8 @@ export function createChain(
     store.save(write).then(
       () => {
         onTheWay -= 1;
+        // It was built on those before it: what looked like a conflict of theirs was a commit whose answer was lost.
+        for (const earlier of conflicting.splice(0)) succeed(earlier);
         succeed(task);
         recoverWhenQuiet();
       },
@@ -148,7 +150,7 @@ export function createChain(
     loading = false;
     broken = false;
     const again = conflicting.splice(0).sort((a, b) => a.order - b.order);
-    // A commit whose answer was lost looks like a conflict when the store tries it again.
+    // The last one whose answer was lost has nothing behind it to tell so, but its revision is there.
     const last = again.findIndex((task) => task.revision === revision);
     for (const task of again.splice(0, last + 1)) succeed(task);
     for (const task of [...again, ...waiting.splice(0)]) run(task);
