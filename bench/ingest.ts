@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { connectAsync } from 'mqtt';
 import { startMosquitto } from '../test/support/mosquitto.js';
-import { freePort } from '../test/support/ports.js';
+import { freePort, listening } from '../test/support/ports.js';
 import {
   embeddedBrokerFlow,
   gatewayFlow,
@@ -112,6 +112,7 @@ async function live(name: string, options: IngestOptions, flow: MeasuredFlow): P
     const url = `mqtt://127.0.0.1:${port}`;
     const logins = await flow.prepare?.(directory);
     const child = await Child.start(flow.script, flow.settings(directory, url));
+    await listening(port);
     await child.ask('statistics');
     const publisher = await Child.start('publisher-process.js', {
       url,
