@@ -3,15 +3,23 @@ import { DatabaseSync } from 'node:sqlite';
 import { Access } from '../../lib/access/access.js';
 import { openStore } from '../../lib/store/open.js';
 
+interface Login {
+  username: string;
+  password: string;
+}
+
 /** One candidate of a run: a process, and where its committed rows can be counted. */
 export interface MeasuredFlow {
   clientId: string;
   script: string;
   settings(directory: string, url: string): unknown;
-  /** What must exist before the process starts; gives the publisher's login where the broker wants one. */
-  prepare?(directory: string): Promise<{ username: string; password: string } | undefined>;
+  /** What must exist before the process starts; gives the publisher's logins where the broker wants some. */
+  prepare?(directory: string): Promise<Login[] | undefined>;
   rows?: { file: string; table: string };
 }
+
+/** Connections over which the embedded broker is fed. */
+export const PUBLISHERS = 50;
 
 const FILTER = '/stores/+/controllers/+/metrics';
 const PACKAGE = join(__dirname, '../../..');
@@ -19,7 +27,7 @@ const PEERS = join(PACKAGE, 'bench/peers/node_modules/node-red-node-sqlite');
 const OWN_ROWS = { file: 'fieldloom.db', table: 'message' };
 const PEER_ROWS = { file: 'peer.db', table: 'state' };
 
-const tab = { id: 'tab', type: 'tab', label: 'bench' };
+const tab = { id: 'bench-tab', type: 'tab', label: 'bench' };
 const store = (directory: string) => ({
   id: 'store',
   type: 'fieldloom-store',
@@ -40,7 +48,7 @@ const connection = (kind: 'external' | 'embedded', url: string, clientId: string
 const machineState = {
   id: 'machine-state',
   type: 'fieldloom-machine-state',
-  z: 'tab',
+  z: 'bench-tab',
   connection: 'connection',
   store: 'store',
   wires: [[], [], [], []],
@@ -48,7 +56,7 @@ const machineState = {
 const broker = (url: string) => ({
   id: 'broker',
   type: 'fieldloom-broker',
-  z: 'tab',
+  z: 'bench-tab',
   connection: 'connection',
   access: 'access',
   store: 'store',
@@ -57,8 +65,11 @@ const broker = (url: string) => ({
   wires: [[], []],
 });
 
-/** What a user of Node-RED builds today: mqtt in -> json -> function -> sqlite. */
-const ownNodes = (directory: string, url: string, login?: { username: string; password: string }) => ({
+/**
+ * What a user of Node-RED builds today: mqtt in -> json -> function -> sqlite. A persistent session is what a queue is
+ * drained by; with a clean one nothing is written for it at the broker, which is to the peer's favour.
+ */
+const ownNodes = (directory: string, url: string, session: 'clean' | 'persistent', login?: Login) => ({
   flow: [
     {
       id: 'peer-broker',
@@ -69,24 +80,31 @@ const ownNodes = (directory: string, url: string, login?: { username: string; pa
       autoConnect: true,
       protocolVersion: '4',
       keepalive: '60',
-      cleansession: false,
+      cleansession: session === 'clean',
     },
     {
-      id: 'in',
+      id: 'peer-in',
       type: 'mqtt in',
-      z: 'tab',
+      z: 'bench-tab',
       topic: FILTER,
       qos: '1',
       datatype: 'utf8',
       broker: 'peer-broker',
       inputs: 0,
-      wires: [['json']],
+      wires: [['peer-json']],
     },
-    { id: 'json', type: 'json', z: 'tab', property: 'payload', action: 'obj', wires: [['function']] },
     {
-      id: 'function',
+      id: 'peer-json',
+      type: 'json',
+      z: 'bench-tab',
+      property: 'payload',
+      action: 'obj',
+      wires: [['peer-function']],
+    },
+    {
+      id: 'peer-function',
       type: 'function',
-      z: 'tab',
+      z: 'bench-tab',
       func: [
         'const p = msg.payload;',
         'const m = p.payload.machines[0];',
@@ -95,12 +113,12 @@ const ownNodes = (directory: string, url: string, login?: { username: string; pa
         'return msg;',
       ].join('\n'),
       outputs: 1,
-      wires: [['sqlite']],
+      wires: [['peer-sqlite']],
     },
     {
-      id: 'sqlite',
+      id: 'peer-sqlite',
       type: 'sqlite',
-      z: 'tab',
+      z: 'bench-tab',
       mydb: 'peer-db',
       sqlquery: 'prepared',
       sql: 'insert into state values ($s, $c, $r, $t, $st, $u, $at)',
@@ -119,13 +137,14 @@ function makePeerTable(directory: string): void {
   database.close();
 }
 
-async function addService(directory: string): Promise<{ username: string; password: string }> {
+async function addServices(directory: string, count: number): Promise<Login[]> {
   const opened = await openStore(`sqlite:${join(directory, 'fieldloom.db')}`);
   const access = await Access.open(opened);
-  const login = await access.addClient({ role: 'service' });
+  const logins: Login[] = [];
+  while (logins.length < count) logins.push(await access.addClient({ role: 'service' }));
   access.close();
   await opened.close();
-  return login;
+  return logins;
 }
 
 /** Our nodes on another broker. */
@@ -145,7 +164,7 @@ export const nodeRedOwnFlow = (clientId: string): MeasuredFlow => ({
   clientId,
   script: 'node-red-process.js',
   settings: (directory, url) => {
-    const { flow } = ownNodes(directory, url);
+    const { flow } = ownNodes(directory, url, 'persistent');
     return { userDir: directory, nodesDir: [PEERS], flow: [tab, ...flow] };
   },
   prepare: async (directory) => {
@@ -159,7 +178,7 @@ export const nodeRedOwnFlow = (clientId: string): MeasuredFlow => ({
  * The embedded broker with our node behind it, with Node-RED's own nodes connected to it, or with nobody.
  */
 export function embeddedBrokerFlow(behind: 'ours' | 'peer' | 'drop'): MeasuredFlow {
-  let login: { username: string; password: string } | undefined;
+  let login: Login | undefined;
   return {
     clientId: behind,
     script: 'node-red-process.js',
@@ -168,15 +187,15 @@ export function embeddedBrokerFlow(behind: 'ours' | 'peer' | 'drop'): MeasuredFl
       const settings = { userDir: directory, nodesDir: [PACKAGE, PEERS] };
       if (behind === 'ours') return { ...settings, flow: [...foundation, machineState] };
       if (behind === 'drop') return { ...settings, flow: foundation };
-      const { flow, credentials } = ownNodes(directory, url, login);
+      const { flow, credentials } = ownNodes(directory, url, 'clean', login);
       return { ...settings, flow: [...foundation, ...flow], credentials };
     },
     prepare: async (directory) => {
       if (behind === 'peer') {
         makePeerTable(directory);
-        login = await addService(directory);
+        [login] = await addServices(directory, 1);
       }
-      return addService(directory);
+      return addServices(directory, PUBLISHERS);
     },
     ...(behind === 'drop' ? {} : { rows: behind === 'ours' ? OWN_ROWS : PEER_ROWS }),
   };

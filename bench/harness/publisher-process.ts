@@ -5,8 +5,8 @@ import { answerParent } from './statistics.js';
 
 interface Settings {
   url: string;
-  username?: string;
-  password?: string;
+  /** One a connection, since a login has one session; absent: none is wanted. */
+  logins?: { username: string; password: string }[];
   load: Load;
   from: number;
   to: number;
@@ -25,13 +25,8 @@ const allowed = () =>
   settings.rate === undefined ||
   next - settings.from < ((performance.now() - started) / 1000) * settings.rate;
 
-async function publishOver(): Promise<void> {
-  const client = await connectAsync(settings.url, {
-    ...(settings.username === undefined
-      ? {}
-      : { username: settings.username, password: settings.password ?? '' }),
-    reconnectPeriod: 0,
-  });
+async function publishOver(connection: number): Promise<void> {
+  const client = await connectAsync(settings.url, { ...settings.logins?.[connection], reconnectPeriod: 0 });
   await new Promise<void>((resolve, reject) => {
     let open = 0;
     client.on('close', () => reject(new Error('the broker closed the connection')));
@@ -57,7 +52,9 @@ async function publishOver(): Promise<void> {
   client.end();
 }
 
-const finished = Promise.all(Array.from({ length: settings.connections }, publishOver)).then(() => ({
+const finished = Promise.all(
+  Array.from({ length: settings.connections }, (_, index) => publishOver(index)),
+).then(() => ({
   acknowledged,
   ms: performance.now() - started,
 }));

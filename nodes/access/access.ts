@@ -63,7 +63,7 @@ export = (RED: NodeAPI): void => {
     const disposals = [
       addGuard(RED, {
         mode,
-        origins: config.origins.split(/[\s,]+/).filter((origin) => origin !== ''),
+        origins: (config.origins ?? '').split(/[\s,]+/).filter((origin) => origin !== ''),
         verify: async (token) => whenOpen().tokens.verifyAccess(token),
         redeem: async (ticket) => whenOpen().tickets.redeem(ticket),
         onUserChanged: (listener) => {

@@ -1,18 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from './ports.js';
-
-async function reachable(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  return new Promise((resolve) => {
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-  }).finally(() => socket.destroy()) as Promise<boolean>;
-}
+import { freePort, listening } from './ports.js';
 
 export interface Mosquitto {
   url: string;
@@ -48,11 +39,7 @@ export async function startMosquitto(): Promise<Mosquitto | undefined> {
     once(child, 'spawn').then(() => false),
   ]);
   if (missing) return undefined;
-  const deadline = Date.now() + 10_000;
-  while (!(await reachable(port))) {
-    if (Date.now() > deadline) throw new Error('mosquitto does not listen');
-    await delay(25);
-  }
+  await listening(port);
   return {
     url: `mqtt://127.0.0.1:${port}`,
     async stop() {
