@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Aedes, type Client, type Subscription as ClientSubscription, type PublishPacket } from 'aedes';
-import { type Clock, systemClock } from '../core/clock.js';
+import { systemClock } from '../core/clock.js';
 import { asError } from '../core/errors.js';
 import type { Link, MessageHandler } from '../core/link.js';
 import { type Log, silentLog } from '../core/log.js';
@@ -63,7 +63,6 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   readonly listeners: Listener[] = [];
   readonly #options: BrokerOptions;
   readonly #limits: BrokerLimits;
-  readonly #clock: Clock;
   readonly #log: Log;
   readonly #persistence: BrokerPersistence;
   readonly #peers: Peers;
@@ -87,7 +86,6 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     const limits = { ...LIMITS, ...options.limits };
     this.#options = options;
     this.#limits = limits;
-    this.#clock = clock;
     this.#log = log;
     this.#peers = new Peers({
       messages: limits.unacknowledged,
