@@ -1,41 +1,12 @@
 import { Readable } from 'node:stream';
-import type { Client } from 'aedes';
 import MemoryPersistence from 'aedes-persistence/asyncPersistence.js';
-import { v7 as uuidv7 } from 'uuid';
 import type { Clock } from '../core/clock.js';
 import type { QoS } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import { filterMatches } from '../core/topic.js';
-import { OutgoingQueue, type QueueLimits } from './outgoing-queue.js';
-import type {
-  KeptOutgoing,
-  KeptPublish,
-  KeptSession,
-  SessionChange,
-  SessionStore,
-} from './session-changes.js';
-
-/** A packet as aedes hands it over. */
-export interface BrokerPacket {
-  cmd: string;
-  brokerId: string;
-  brokerCounter: number;
-  topic: string;
-  payload: Buffer | string;
-  qos: QoS;
-  retain: boolean;
-  dup?: boolean;
-  messageId?: number | undefined;
-  properties?: object;
-}
-
-/**
- * Marks a packet that comes from the queue of a resumed session. aedes copies properties and, speaking MQTT 3.1.1,
- * never sends them.
- */
-const RESUMED = { resumed: true };
-
-type Owner = Pick<Client, 'id'> & { clean?: boolean };
+import { type BrokerPacket, OutgoingMessages, type Owner } from './outgoing-messages.js';
+import type { QueueLimits } from './outgoing-queue.js';
+import type { KeptPublish, KeptSession, SessionChange, SessionStore } from './session-changes.js';
 
 export interface PersistenceOptions {
   store: SessionStore;
@@ -46,14 +17,6 @@ export interface PersistenceOptions {
   log: Log;
   /** Whether this client may have this subscription: aedes would also keep those that it has refused. */
   mayKeep(client: Owner, filter: string): boolean;
-}
-
-/** The queue of a session on its way to the client that has come back. */
-interface Resumption {
-  taken: WeakSet<KeptOutgoing>;
-  ended: boolean;
-  /** The message last given out is being written. */
-  next(): void;
 }
 
 const EXPIRY_CHECK_MS = 10 * 60_000;
@@ -70,19 +33,23 @@ export class BrokerPersistence {
   readonly #subscriptions = new MemoryPersistence();
   readonly #retained = new Map<string, KeptPublish>();
   readonly #sessions = new Map<string, KeptSession>();
-  readonly #outgoing = new Map<string, OutgoingQueue>();
   readonly #incoming = new Map<string, Set<number>>();
-  /** By connection. */
-  readonly #resumptions = new WeakMap<Owner, Resumption>();
   readonly #wills = new Map<string, BrokerPacket>();
   #stopExpiry = () => {};
   /** The last commit, behind all others. */
   #written: Promise<void> = Promise.resolve();
-  /** Messages that gave way in a full queue. */
-  dropped = 0;
+  /** What is on its way to clients with a persistent session. */
+  readonly outgoing: OutgoingMessages;
 
   constructor(options: PersistenceOptions) {
     this.#options = options;
+    const { queue: limits, clock, log } = options;
+    this.outgoing = new OutgoingMessages({
+      limits,
+      clock,
+      log,
+      commit: (...changes) => this.#commit(...changes),
+    });
   }
 
   // aedes insists on an async function.
@@ -99,7 +66,7 @@ export class BrokerPersistence {
     for (const { clientId, filter, qos } of subscriptions) {
       await this.#subscriptions.addSubscriptions({ id: clientId }, [{ topic: filter, qos }]);
     }
-    for (const message of outgoing) this.#queueOf(message.clientId).add(message);
+    this.outgoing.load(outgoing);
     for (const { clientId, messageId } of incoming) this.#incomingOf(clientId).add(messageId);
     await this.#expire();
   }
@@ -144,7 +111,7 @@ export class BrokerPersistence {
 
   async endSession(clientId: string): Promise<void> {
     const known = this.#sessions.delete(clientId);
-    this.#outgoing.delete(clientId);
+    this.outgoing.forget(clientId);
     this.#incoming.delete(clientId);
     await this.#subscriptions.cleanSubscriptions({ id: clientId });
     if (known) await this.#commit({ type: 'end', clientId });
@@ -247,108 +214,27 @@ export class BrokerPersistence {
 
   // ——— messages to clients ———
 
-  #queueOf(clientId: string): OutgoingQueue {
-    let queue = this.#outgoing.get(clientId);
-    if (queue === undefined) {
-      queue = new OutgoingQueue(this.#options.queue);
-      this.#outgoing.set(clientId, queue);
-    }
-    return queue;
-  }
-
   outgoingEnqueue(subscription: { clientId: string }, packet: BrokerPacket): Promise<void> {
-    return this.outgoingEnqueueCombi([subscription], packet);
+    return this.outgoing.enqueue([subscription], packet);
   }
 
-  async outgoingEnqueueCombi(
+  outgoingEnqueueCombi(
     subscriptions: { clientId: string; qos?: QoS }[],
     packet: BrokerPacket,
   ): Promise<void> {
-    const changes: SessionChange[] = [];
-    for (const { clientId, qos = 2 } of subscriptions) {
-      const queue = this.#queueOf(clientId);
-      // Once for a client whose subscriptions overlap.
-      if (queue.get(packet) !== undefined) continue;
-      const message: KeptOutgoing = {
-        id: uuidv7(),
-        clientId,
-        brokerId: packet.brokerId,
-        brokerCounter: packet.brokerCounter,
-        topic: packet.topic,
-        payload: Buffer.from(packet.payload as Buffer),
-        qos: Math.min(packet.qos, qos) as QoS,
-        retain: false,
-        messageId: null,
-        cmd: 'publish',
-        storedAt: this.#options.clock.now(),
-      };
-      const dropped = queue.add(message);
-      this.#reportDropped(dropped);
-      if (!dropped.includes(message)) changes.push({ type: 'enqueue', message: { ...message } });
-      for (const { id } of dropped) if (id !== message.id) changes.push({ type: 'dequeue', id });
-    }
-    await this.#commit(...changes);
+    return this.outgoing.enqueue(subscriptions, packet);
   }
 
-  #reportDropped(dropped: KeptOutgoing[]): void {
-    for (const { clientId, topic } of dropped) {
-      this.dropped += 1;
-      this.#options.log.warn(`queue of MQTT client ${clientId} is full: a message on ${topic} was dropped`);
-    }
+  outgoingUpdate(client: Owner, packet: BrokerPacket): Promise<void> {
+    return this.outgoing.update(client, packet);
   }
 
-  /**
-   * Whether a message may go to a connected client now. One that is published while its session is being resumed
-   * goes by the queue, behind what has waited, and not a second time when it comes from the publish itself.
-   */
-  mayDeliver(client: Owner, packet: BrokerPacket): boolean {
-    if (packet.properties === RESUMED) return true;
-    const message = this.#outgoing.get(client.id)?.get(packet);
-    if (message === undefined) return true;
-    const resumption = this.#resumptions.get(client);
-    return resumption?.ended === true && !resumption.taken.has(message);
-  }
-
-  /**
-   * A delivery begins, or goes on with PUBREL. Written only for QoS 2: a QoS 1 delivery may begin anew after a kill.
-   * Never an error: what is not queued any more is delivered all the same.
-   */
-  async outgoingUpdate(client: Owner, packet: BrokerPacket): Promise<void> {
-    const messageId = packet.messageId as number;
-    const queue = this.#outgoing.get(client.id);
-    const message = packet.cmd === 'pubrel' ? queue?.received(messageId) : queue?.sent(packet, messageId);
-    if (message !== undefined && message.qos === 2) {
-      await this.#commit({ type: 'sent', id: message.id, messageId, cmd: message.cmd });
-    }
-    if (packet.properties === RESUMED) this.#resumptions.get(client)?.next();
-  }
-
-  async outgoingClearMessageId(client: Owner, packet: BrokerPacket): Promise<unknown> {
-    if (packet.messageId === undefined) return undefined;
-    const message = this.#outgoing.get(client.id)?.ended(packet.messageId);
-    if (message !== undefined) await this.#commit({ type: 'dequeue', id: message.id });
-    return message;
+  outgoingClearMessageId(client: Owner, packet: BrokerPacket): Promise<unknown> {
+    return this.outgoing.finish(client, packet);
   }
 
   outgoingStream(client: Owner): Readable {
-    return Readable.from(this.#resume(client), { highWaterMark: 1 });
-  }
-
-  /** Each one when the one before is being written, so that none is overtaken by what is published after the last. */
-  async *#resume(client: Owner): AsyncGenerator<object> {
-    const resumption: Resumption = { taken: new WeakSet(), ended: false, next() {} };
-    this.#resumptions.set(client, resumption);
-    for (const message of this.#queueOf(client.id)) {
-      resumption.taken.add(message);
-      const written = new Promise<void>((resolve) => {
-        resumption.next = resolve;
-      });
-      const { messageId, ...rest } = message;
-      const again = messageId !== null && { messageId, dup: message.cmd === 'publish' };
-      yield { ...rest, ...again, properties: RESUMED };
-      await written;
-    }
-    resumption.ended = true;
+    return this.outgoing.resume(client);
   }
 
   // ——— QoS 2 messages from clients ———

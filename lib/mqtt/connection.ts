@@ -9,14 +9,13 @@ import {
   type Message,
   type MessageHandler,
   type PublishOptions,
-  type QoS,
   RESUME_WINDOW,
   type SubscribeOptions,
   type Subscription,
 } from '../core/link.js';
 import { silentLog } from '../core/log.js';
 import { checkFilter } from '../core/topic.js';
-import { brokerFilter, brokerFilters, type WantedFilter } from './broker-filters.js';
+import { BrokerSubscriptions } from './broker-subscriptions.js';
 import { type ConnectionOptions, checkConnectionOptions, clientOptions } from './connection-options.js';
 import { type DeferredAck, deferAcknowledgement, isDeferral } from './deferred-ack.js';
 import { Incoming, type IncomingCounters } from './incoming.js';
@@ -56,12 +55,6 @@ export function connect(options: ConnectionOptions): Connection {
   return new MqttConnection(options);
 }
 
-interface Wanted extends WantedFilter {
-  isRegistered: boolean;
-  registered(): void;
-  refused(error: FieldloomError): void;
-}
-
 class MqttConnection implements Connection {
   readonly #client: MqttClient;
   readonly #acks: DeferredAck;
@@ -69,15 +62,10 @@ class MqttConnection implements Connection {
   readonly #outbox: Outbox;
   readonly #state = new LinkStateHolder('connecting');
   readonly #options: ConnectionOptions;
-  readonly #wanted = new Set<Wanted>();
-  /** What the broker has granted in this session. */
-  readonly #granted = new Map<string, QoS>();
-  /** What it has refused on this connection. */
-  readonly #refused = new Set<string>();
+  readonly #subscriptions: BrokerSubscriptions;
   #attempt = 0;
   #connects = 0;
   #reason: FieldloomError | undefined;
-  #synchronizing = false;
   /** The broker had kept our session: how many of its messages may still be repetitions. */
   #resumed: { at: number; left: number } | undefined;
 
@@ -97,14 +85,11 @@ class MqttConnection implements Connection {
       limit: options.maxUnacknowledged ?? 1000,
       log,
     });
+    this.#subscriptions = new BrokerSubscriptions(this.#client, log);
     this.#listen();
     this.#outbox.start().catch((error: unknown) => {
       log.error(`the outbox cannot be read, publishes wait: ${asError(error).message}`);
     });
-  }
-
-  get #log() {
-    return this.#options.log ?? silentLog;
   }
 
   get state(): LinkState {
@@ -133,18 +118,15 @@ class MqttConnection implements Connection {
     client.on('packetreceive', (packet) => {
       if (packet.cmd !== 'connack') return;
       this.#resumed = packet.sessionPresent ? { at: this.#now(), left: RESUME_WINDOW } : undefined;
-      if (!packet.sessionPresent) this.#granted.clear();
     });
     client.on('connect', (connack: IConnackPacket) => {
       this.#attempt = 0;
       this.#connects += 1;
       client.options.reconnectPeriod = this.#reconnectDelay();
-      // The first connection of this process knows nothing of what a resumed session has.
-      if (this.#connects === 1 || !connack.sessionPresent) this.#granted.clear();
-      this.#refused.clear();
       this.#reason = undefined;
       this.#state.set('connected');
-      this.#synchronize();
+      // The first connection of this process knows nothing of what a resumed session has.
+      this.#subscriptions.connected(connack.sessionPresent && this.#connects > 1);
       this.#outbox.connected();
     });
     client.on('reconnect', () => {
@@ -163,6 +145,7 @@ class MqttConnection implements Connection {
     });
     client.on('close', () => {
       this.#outbox.disconnected();
+      this.#subscriptions.disconnected();
       const lost = new FieldloomError('broker_unavailable', `${this.#options.url}: the connection was lost`);
       this.#state.set('disconnected', this.#reason ?? lost);
       this.#reason = undefined;
@@ -175,19 +158,18 @@ class MqttConnection implements Connection {
     this.#checkOpen(filter);
     checkFilter(filter);
     const remove = this.#incoming.subscribe(filter, handler);
-    let entry: Wanted | undefined;
+    const { qos, share } = options;
+    const wanted = this.#subscriptions.want({ filter, qos, share });
     const close = async () => {
       remove();
-      if (entry !== undefined) this.#wanted.delete(entry);
-      this.#synchronize();
+      wanted.close();
     };
-    await new Promise<void>((registered, reject) => {
-      const refused = (error: FieldloomError) => void close().finally(() => reject(error));
-      const { qos, share } = options;
-      entry = { filter, qos, share, isRegistered: false, registered, refused };
-      this.#wanted.add(entry);
-      this.#synchronize();
-    });
+    try {
+      await wanted.registered;
+    } catch (error) {
+      await close();
+      throw error;
+    }
     return { close };
   }
 
@@ -209,63 +191,6 @@ class MqttConnection implements Connection {
       if (this.#resumed.left === 0) this.#resumed = undefined;
     }
     return this.#incoming.deliver(message, signal);
-  }
-
-  /** Brings the broker's subscriptions in line with what is wanted: new ones first, so that nothing is missed. */
-  #synchronize(): void {
-    if (this.#synchronizing || this.#state.state !== 'connected') return;
-    const target = brokerFilters([...this.#wanted]);
-    const missing = [...target].filter(
-      ([filter, qos]) => this.#granted.get(filter) !== qos && !this.#refused.has(filter),
-    );
-    const surplus = [...this.#granted.keys()].filter((filter) => !target.has(filter));
-    const [filter, qos] = missing[0] ?? [];
-    if (filter !== undefined && qos !== undefined) this.#ask(filter, qos);
-    else if (surplus[0] !== undefined) this.#giveUp(surplus[0]);
-    else this.#registered();
-  }
-
-  #registered(): void {
-    for (const entry of this.#wanted) {
-      entry.isRegistered = true;
-      entry.registered();
-    }
-  }
-
-  #ask(filter: string, qos: QoS): void {
-    this.#synchronizing = true;
-    this.#client.subscribe(filter, { qos }, (error, _granted, suback) => {
-      this.#synchronizing = false;
-      const code = suback?.granted?.[0];
-      if (typeof code === 'number' && code >= 0x80) this.#refuse(filter);
-      else if (error === null || error === undefined) this.#granted.set(filter, qos);
-      // Any other error is a lost connection: the next one asks again.
-      else return;
-      this.#synchronize();
-    });
-  }
-
-  #giveUp(filter: string): void {
-    this.#synchronizing = true;
-    this.#client.unsubscribe(filter, (error) => {
-      this.#synchronizing = false;
-      if (error !== null && error !== undefined) return;
-      this.#granted.delete(filter);
-      this.#synchronize();
-    });
-  }
-
-  /** Who has been registered before (on an earlier connection) stays so, and is asked for again on the next one. */
-  #refuse(filter: string): void {
-    const error = new FieldloomError('subscribe_refused', `the broker refuses a subscription to ${filter}`);
-    this.#log.error(error.message);
-    this.#refused.add(filter);
-    for (const entry of [...this.#wanted]) {
-      if (!entry.isRegistered && brokerFilter(entry) === filter) {
-        this.#wanted.delete(entry);
-        entry.refused(error);
-      }
-    }
   }
 
   // ——— outgoing ———
@@ -307,8 +232,7 @@ class MqttConnection implements Connection {
     if (this.#client.connected) await this.#settled(graceMs);
     this.#state.set('closed');
     this.#outbox.close();
-    for (const { refused } of this.#wanted) refused(new FieldloomError('link_closed', 'the link is closed'));
-    this.#wanted.clear();
+    this.#subscriptions.close();
     await this.#goodbye();
   }
 

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Aedes, type Client, type Subscription as ClientSubscription, type PublishPacket } from 'aedes';
-import { type Clock, systemClock } from '../core/clock.js';
+import { systemClock } from '../core/clock.js';
 import { asError } from '../core/errors.js';
 import type { Link, MessageHandler } from '../core/link.js';
 import { type Log, silentLog } from '../core/log.js';
@@ -14,11 +14,13 @@ import {
   LIMITS,
   type RefusedEvent,
 } from './broker-options.js';
-import { type BrokerPacket, BrokerPersistence } from './broker-persistence.js';
+import { BrokerPersistence } from './broker-persistence.js';
+import { ClientLogins, LONGEST_CLIENT_ID, REFUSED, type Refusal } from './client-logins.js';
 import { ClientPublishes, NOWHERE } from './client-publishes.js';
 import { EmbeddedLink, type EmbeddedRouter } from './embedded-link.js';
 import { LinkStateHolder } from './link-state.js';
 import type { OutboxEntry } from './outbox.js';
+import type { BrokerPacket } from './outgoing-messages.js';
 import { type Peer, Peers } from './peers.js';
 import { ReadGate } from './read-gate.js';
 import { Subscriptions } from './subscriptions.js';
@@ -32,8 +34,6 @@ export type {
 } from './broker-options.js';
 
 const CLOSE_GRACE_MS = 5000;
-/** As many as the store keeps. */
-const LONGEST_CLIENT_ID = 255;
 
 /** How aedes 1.2 reads; test/system/mqtt-broker-limits.test.ts and -acknowledgement.test.ts fail where it changes. */
 interface ReadingInternals {
@@ -43,10 +43,6 @@ interface ReadingInternals {
   _parsingBatch: number;
   _parser: { parse(bytes: Buffer): void };
 }
-
-/** Return codes of CONNACK (MQTT 3.1.1, 3.2.2.3). */
-const REFUSED = { clientId: 2, unavailable: 3, password: 4, noLogin: 5 } as const;
-type Refusal = (typeof REFUSED)[keyof typeof REFUSED];
 
 /**
  * Starts the embedded broker (MQTT 3.1.1 on aedes).
@@ -67,11 +63,11 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   readonly listeners: Listener[] = [];
   readonly #options: BrokerOptions;
   readonly #limits: BrokerLimits;
-  readonly #clock: Clock;
   readonly #log: Log;
   readonly #persistence: BrokerPersistence;
   readonly #peers: Peers;
   readonly #aedes: Aedes;
+  readonly #logins: ClientLogins;
   readonly #publishes: ClientPublishes;
   readonly #link: EmbeddedLink;
   /** All connections, those without a login included. */
@@ -79,9 +75,6 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   readonly #clientListeners = new Set<(event: ClientEvent) => void>();
   readonly #refusedListeners = new Set<(event: RefusedEvent) => void>();
   readonly #counters = {
-    logins: 0,
-    failedLogins: 0,
-    takeovers: 0,
     messagesOut: 0,
     refusedSubscribes: 0,
   };
@@ -93,7 +86,6 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     const limits = { ...LIMITS, ...options.limits };
     this.#options = options;
     this.#limits = limits;
-    this.#clock = clock;
     this.#log = log;
     this.#peers = new Peers({
       messages: limits.unacknowledged,
@@ -116,7 +108,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
       // Messages on their way to subscribers at once, for the whole broker.
       concurrency: 1000,
       authenticate: (client, username, password, callback) => {
-        this.#logIn(client, username, password).then(
+        this.#logins.logIn(client, username, password).then(
           (refusal) => callback(refusal === undefined ? null : refusalError(refusal), refusal === undefined),
           (error: unknown) => {
             log.error(`login of MQTT client ${client.id} failed: ${asError(error).message}`);
@@ -129,7 +121,8 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
         callback(null, this.#grant(client, subscription) ? subscription : null),
       authorizeForward: (client, packet) => {
         if (packet.topic === NOWHERE) return null;
-        if (packet.qos > 0 && !this.#persistence.mayDeliver(client, packet as BrokerPacket)) return null;
+        if (packet.qos > 0 && !this.#persistence.outgoing.mayDeliver(client, packet as BrokerPacket))
+          return null;
         this.#counters.messagesOut += 1;
         return packet;
       },
@@ -138,6 +131,15 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
         if (peer !== undefined) this.#peers.done(peer, packet);
         callback(null);
       },
+    });
+    this.#logins = new ClientLogins({
+      authority: options.authority,
+      peers: this.#peers,
+      persistence: this.#persistence,
+      arrivalOf: (client) => (this.#closing === undefined ? this.#arrivals.get(client) : undefined),
+      refused: (event) => this.#tellRefused(event),
+      clock,
+      log,
     });
     this.#publishes = new ClientPublishes({
       authority: options.authority,
@@ -203,8 +205,9 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     return {
       connections: this.#peers.size,
       ...this.#counters,
+      ...this.#logins.counters,
       ...this.#publishes.counters,
-      dropped: this.#persistence.dropped,
+      dropped: this.#persistence.outgoing.dropped,
       pendingBytes: this.#peers.totalBytes,
     };
   }
@@ -274,65 +277,6 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
         this.#log.warn(`session of MQTT client ${client.id}: ${asError(error).message}`);
       });
     }
-  }
-
-  async #logIn(
-    client: Client,
-    username: string | undefined,
-    password: Buffer | undefined,
-  ): Promise<Refusal | undefined> {
-    const arrival = this.#arrivals.get(client);
-    if (arrival === undefined) return REFUSED.unavailable;
-    const { address, gate } = arrival;
-    const principal = await this.#options.authority.authenticate({
-      username,
-      password,
-      clientId: client.id,
-      address,
-    });
-    if (principal === undefined) {
-      this.#counters.failedLogins += 1;
-      this.#tellRefused({ type: 'login', username, clientId: client.id, address });
-      return username === undefined ? REFUSED.noLogin : REFUSED.password;
-    }
-    if (!this.#arrivals.has(client) || this.#closing !== undefined) return REFUSED.unavailable;
-    if (!this.#mayUseClientId(principal.username, client.id)) {
-      this.#counters.failedLogins += 1;
-      this.#log.warn(`login ${principal.username}: client id ${client.id} belongs to another login`);
-      this.#tellRefused({ type: 'login', username, clientId: client.id, address });
-      return REFUSED.clientId;
-    }
-    // From here to `add` nothing may wait: of two connections one must see the other.
-    const previous = this.#peers.loginOf(principal.username)?.peer;
-    const peer = this.#peers.add(client, gate, principal, address, this.#clock.now());
-    if (previous !== undefined) await this.#takeOver(previous, peer);
-    if (!client.clean) await this.#resume(peer);
-    this.#counters.logins += 1;
-    return undefined;
-  }
-
-  #mayUseClientId(username: string, clientId: string): boolean {
-    if (clientId.length > LONGEST_CLIENT_ID) return false;
-    const owner = this.#peers.withClientId(clientId)?.login.username ?? this.#persistence.ownerOf(clientId);
-    return owner === undefined || owner === username;
-  }
-
-  async #takeOver(previous: Peer, { address, login }: Peer): Promise<void> {
-    this.#counters.takeovers += 1;
-    this.#log.warn(
-      `login ${login.username} connects from ${address}: its connection from ${previous.address} is closed`,
-    );
-    await new Promise<void>((resolve) => previous.client.close(resolve));
-  }
-
-  async #resume({ client, principal, login }: Peer): Promise<void> {
-    const subscriptions = await this.#persistence.subscriptionsByClient(client);
-    // What the login has lost the right to must not reach it from its queue either.
-    const allowed = subscriptions.every(({ topic }) =>
-      this.#options.authority.maySubscribe(principal, topic),
-    );
-    if (!allowed) await this.#persistence.endSession(client.id);
-    await this.#persistence.openSession(client.id, login.username);
   }
 
   // ——— what clients subscribe to ———

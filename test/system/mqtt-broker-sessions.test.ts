@@ -143,6 +143,32 @@ describe('embedded broker: retained messages and sessions', () => {
     }
   });
 
+  it('delivers what waited before what is published while the session is being resumed', async () => {
+    const wide = await startBroker(store.store, { limits: { queuedMessages: 1000 } });
+    const resumeThere = () => RawClient.login(wide.port, 'machine', { clean: false });
+    const machine = await resumeThere();
+    machine.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'm/1/command', qos: 2 }] });
+    await machine.next('suback');
+    await machine.end();
+    await until(() => wide.metrics.connections === 0, 'nobody is connected');
+    // QoS 2 is written before each delivery, so that resuming takes its time.
+    const publish = (number: number) => wide.link().publish('m/1/command', String(number), { qos: 2 });
+    for (let number = 0; number < 100; number += 1) await publish(number);
+    const again = await resumeThere();
+    let count = 100;
+    for (let left = 20; left > 0; left -= 1) {
+      await until(() => count - again.received.length < left, `at most ${left} are left`);
+      await publish(count);
+      count += 1;
+    }
+    for (let number = 0; number < count; number += 1) {
+      assert.equal((await again.next('publish')).payload.toString(), String(number));
+    }
+    await again.nothingBut();
+    await again.end();
+    await wide.close();
+  });
+
   it('keeps a retained message over a restart until it is cleared', async () => {
     const machine = await RawClient.login(broker.port, 'machine');
     machine.publish('m/1/status', 'online', { qos: 1, messageId: 1, retain: true });
