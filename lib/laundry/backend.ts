@@ -1,6 +1,7 @@
-import type { Clock, Timer } from '../core/clock.js';
+import { backoffDelay } from '../core/backoff.js';
+import type { Clock } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
-import { asError, FieldloomError } from '../core/errors.js';
+import { asError, FieldloomError, hasCode } from '../core/errors.js';
 import type { Log } from '../core/log.js';
 import { createRedelivery } from '../core/redelivery.js';
 import { type Chain, createChain } from './chain.js';
@@ -9,7 +10,9 @@ import { type Counters, countRefused, countTally, newCounters } from './counters
 import { LIVENESS, type LivenessSettings } from './liveness.js';
 import type { LaundryStore, MessageRecord, StateChange } from './ports.js';
 import { outcomeOf, refusedLetters } from './record.js';
+import { watchSilence } from './silence.js';
 import { type ControllerState, deadlineOf, type Effects, type Tally } from './state.js';
+import { createTurns } from './turns.js';
 
 /** A message as it came from a link or a wire. */
 export interface Arrival {
@@ -76,8 +79,7 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** Two looks at the deadlines are at least so far apart, ms. */
-const SHORTEST_WAIT_MS = 250;
+const RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 };
 
 /** The gateway's side of the laundry protocol (protocols.md "Laundry: machine state"). */
 export function createBackend({ store, clock, log, settings: given = {} }: BackendOptions): Backend {
@@ -87,16 +89,15 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
   const listeners = new Set<BackendListener>();
   const counters = newCounters();
   const isRepeated = createRedelivery(store);
-  /** Messages of a topic wait behind one that is being unpacked or looked up, so that their order stays. */
-  const turns = new Map<string, Promise<void>>();
+  /** Messages of a topic wait behind one that is being unpacked or looked up. */
+  const turns = createTurns();
+  const silence = watchSilence(clock, lookForSilence);
   let listeningSince = 0;
   let ready: Promise<void> | undefined;
   let loaded = false;
   let closed = false;
   let onTheWay = 0;
   let idle: (() => void) | undefined;
-  let timer: Timer | undefined;
-  let timerAt = Infinity;
 
   function tell<Name extends keyof BackendListener>(
     name: Name,
@@ -149,27 +150,17 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     }
   }
 
-  /** One timer for all controllers: at the earliest deadline each of them is looked at. */
-  function wakeAt(instant: number): void {
-    if (instant >= timerAt || closed) return;
-    timer?.cancel();
-    timerAt = instant;
-    timer = clock.setTimer(lookForSilence, instant - clock.now());
-  }
-
-  function lookForSilence(): void {
-    timerAt = Infinity;
-    const now = clock.now();
+  function lookForSilence(now: number): number {
     let earliest = Infinity;
     for (const chain of chains.values()) {
       if (deadlineOf(chain.state, settings) <= now) {
-        chain.submit({ event: { type: 'deadline' }, deadLetters: [] }).catch((error: unknown) => {
+        chain.submit({ event: { type: 'deadline' }, deadLetters: NO_LETTERS }).catch((error: unknown) => {
           log.warn(`laundry: a controller's silence could not be stored: ${asError(error).message}`);
         });
       }
       earliest = Math.min(earliest, deadlineOf(chain.state, settings));
     }
-    if (earliest < Infinity) wakeAt(Math.max(earliest, now + SHORTEST_WAIT_MS));
+    return earliest;
   }
 
   async function refuse(arrival: Arrival, letters: readonly DeadLetter[]): Promise<void> {
@@ -196,7 +187,7 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
       deadLetters,
       describe: (effects) => describe(arrival, message, outcomeOf(effects.tally, refused)),
     });
-    wakeAt(deadlineOf(chain.state, settings));
+    silence.expect(deadlineOf(chain.state, settings));
     await stored;
   }
 
@@ -222,50 +213,51 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
       parameters === undefined
         ? foreignTopic(arrival.topic, topic.template)
         : parse(parameters, arrival.payload, clock.now());
-    const before = turns.get(arrival.topic);
-    if (before === undefined && !(parsed instanceof Promise)) {
+    if (turns.isFree(arrival.topic) && !(parsed instanceof Promise)) {
       const { refusals } = parsed;
       if (refusals.length === 0) return judge(arrival, parsed, NO_LETTERS);
       if (arrival.resumedAt === undefined) return judge(arrival, parsed, refusedLetters(arrival, refusals));
     }
-    return waitForTurn(arrival, parsed, before);
+    return takeInTurn(arrival, parsed);
   }
 
-  function waitForTurn(
-    arrival: Arrival,
-    parsed: Parsed | Promise<Parsed>,
-    before: Promise<void> | undefined,
-  ) {
-    const ready = (async () => {
+  async function takeInTurn(arrival: Arrival, parsed: Parsed | Promise<Parsed>): Promise<void> {
+    const prepare = async () => {
       const content = await parsed;
-      const letters = await newLetters(arrival, content.refusals);
-      await before;
-      return { content, letters };
-    })();
-    const judged = ready.then(({ content, letters }) => judge(arrival, content, letters));
-    // The next one goes on also where this one failed.
-    const turn = ready.then(ignore, ignore).then(() => {
-      if (turns.get(arrival.topic) === turn) turns.delete(arrival.topic);
-    });
-    turns.set(arrival.topic, turn);
-    return judged;
+      return { content, letters: await newLetters(arrival, content.refusals) };
+    };
+    const { content, letters } = await turns.wait(arrival.topic, prepare());
+    await judge(arrival, content, letters);
   }
 
   async function load(): Promise<void> {
+    const found = await loadWhenPossible();
     listeningSince = clock.now();
-    for (const stored of await store.loadAll()) {
+    for (const stored of found) {
       const { storeId, controllerId } = stored.controller;
       const chain = addChain(storeId, controllerId, stored);
-      wakeAt(deadlineOf(chain.state, settings));
+      silence.expect(deadlineOf(chain.state, settings));
     }
     loaded = true;
   }
 
+  /** A database that is away for a moment must not keep a gateway from starting. */
+  async function loadWhenPossible(): ReturnType<LaundryStore['loadAll']> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await store.loadAll();
+      } catch (error) {
+        if (closed || hasCode(error, 'store_closed')) throw error;
+        log.warn(`laundry: the stored controllers cannot be read yet: ${asError(error).message}`);
+        await new Promise<void>((resolve) => {
+          clock.setTimer(resolve, backoffDelay(attempt, RETRY));
+        });
+      }
+    }
+  }
+
   function start(): Promise<void> {
-    ready ??= load().catch((error: unknown) => {
-      ready = undefined;
-      throw error;
-    });
+    ready ??= load();
     return ready;
   }
 
@@ -317,7 +309,7 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     },
     async close() {
       closed = true;
-      timer?.cancel();
+      silence.stop();
       if (onTheWay > 0) {
         await new Promise<void>((resolve) => {
           idle = resolve;
@@ -336,8 +328,6 @@ const describe = (arrival: Arrival, message: MachineStateMessage, outcome: strin
   correlationId: message.correlationId,
   at: arrival.receivedAt,
 });
-
-const ignore = () => {};
 
 const foreignTopic = (topic: string, template: string): Parsed => ({
   message: undefined,

@@ -326,6 +326,24 @@ describe('the laundry backend', () => {
     assert.equal(handled.state, 'fulfilled');
   });
 
+  it('waits for a store that cannot be read yet, and gives up where it is closed', async () => {
+    const clock = fakeClock(T);
+    let answer: () => Promise<[]> = () => Promise.reject(new FieldloomError('store_unavailable', 'locked'));
+    const backend = createBackend({ store: { ...store, loadAll: () => answer() }, clock, log: silentLog });
+    const started = watch(backend.start());
+    await setImmediate();
+    clock.advance(1_000);
+    await setImmediate();
+    assert.equal(started.state, 'pending');
+    answer = async () => [];
+    clock.advance(2_000);
+    await setImmediate();
+    assert.equal(started.state, 'fulfilled');
+    answer = () => Promise.reject(new FieldloomError('store_closed', 'closed'));
+    const other = createBackend({ store: { ...store, loadAll: () => answer() }, clock, log: silentLog });
+    await assert.rejects(other.start(), { code: 'store_closed' });
+  });
+
   it('tells the other listeners where one of them fails', async () => {
     const { backend, changes } = await gateway(store);
     backend.listen({
