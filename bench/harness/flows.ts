@@ -16,6 +16,8 @@ export interface MeasuredFlow {
   /** What must exist before the process starts; gives the publisher's logins where the broker wants some. */
   prepare?(directory: string): Promise<Login[] | undefined>;
   rows?: { file: string; table: string };
+  /** The broker's acknowledgement says nothing of the row. */
+  acknowledgesFirst?: boolean;
 }
 
 /** Connections over which the embedded broker is fed. */
@@ -197,6 +199,7 @@ export function embeddedBrokerFlow(behind: 'ours' | 'peer' | 'drop'): MeasuredFl
       }
       return addServices(directory, PUBLISHERS);
     },
+    acknowledgesFirst: behind === 'peer',
     ...(behind === 'drop' ? {} : { rows: behind === 'ours' ? OWN_ROWS : PEER_ROWS }),
   };
 }

@@ -28,6 +28,7 @@ async function start(): Promise<void> {
     httpNodeRoot: '/',
     credentialSecret: false,
     editorTheme: { tours: false },
+    mqttReconnectTime: 200,
     logging: { console: { level: 'warn', metrics: false, audit: false } },
   } as never);
   app.use('/', RED.httpNode);

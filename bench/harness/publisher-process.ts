@@ -1,5 +1,8 @@
-// Publishes numbered messages with QoS 1 over several connections, each with a bounded window.
-import { connectAsync } from 'mqtt';
+// Publishes numbered messages with QoS 1 over several connections, each with a bounded window. It writes packets to
+// the socket itself: a full MQTT client would take more of the machine than what is measured.
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { generate, type Packet, parser } from 'mqtt-packet';
 import { type Load, message } from './messages.js';
 import { answerParent } from './statistics.js';
 
@@ -11,52 +14,72 @@ interface Settings {
   from: number;
   to: number;
   connections: number;
+  /** Unacknowledged messages of a connection. */
   window: number;
-  /** Messages a second over all connections; absent: as many as are acknowledged. */
-  rate?: number;
 }
 
 const settings = JSON.parse(process.argv[2] as string) as Settings;
 let next = settings.from;
 let acknowledged = 0;
-const started = performance.now();
 
-const allowed = () =>
-  settings.rate === undefined ||
-  next - settings.from < ((performance.now() - started) / 1000) * settings.rate;
-
-async function publishOver(connection: number): Promise<void> {
-  const client = await connectAsync(settings.url, { ...settings.logins?.[connection], reconnectPeriod: 0 });
-  await new Promise<void>((resolve, reject) => {
-    let open = 0;
-    client.on('close', () => reject(new Error('the broker closed the connection')));
-    const fill = () => {
-      while (open < settings.window && next < settings.to && allowed()) {
-        const { topic, payload } = message(settings.load, next);
-        next += 1;
-        open += 1;
-        client.publish(topic, payload, { qos: 1 }, (error) => {
-          if (error) return reject(error);
-          acknowledged += 1;
-          open -= 1;
-          if (next >= settings.to && open === 0) resolve();
-          else fill();
-        });
-      }
-      if (open === 0 && next >= settings.to) resolve();
-      else if (open < settings.window && next < settings.to) setTimeout(fill, 5);
-    };
-    fill();
-  });
-  client.removeAllListeners('close');
-  client.end();
+function publishPacket(index: number): Buffer {
+  const { topic, payload } = message(settings.load, index);
+  const messageId = (index % 65_535) + 1;
+  return generate({ cmd: 'publish', topic, payload, qos: 1, messageId, retain: false, dup: false });
 }
 
+function connectPacket(connection: number): Buffer {
+  const login = settings.logins?.[connection];
+  return generate({
+    cmd: 'connect',
+    protocolId: 'MQTT',
+    protocolVersion: 4,
+    clientId: `publisher-${connection}`,
+    clean: true,
+    keepalive: 0,
+    ...(login && { username: login.username, password: Buffer.from(login.password) }),
+  });
+}
+
+async function publishOver(connection: number): Promise<void> {
+  const { hostname, port } = new URL(settings.url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  socket.setNoDelay(true);
+  const packets = parser();
+  let open = 0;
+  const fill = () => {
+    socket.cork();
+    for (; open < settings.window && next < settings.to; open += 1) {
+      socket.write(publishPacket(next));
+      next += 1;
+    }
+    socket.uncork();
+  };
+  await new Promise<void>((resolve, reject) => {
+    packets.on('packet', (packet: Packet) => {
+      if (packet.cmd === 'connack' && packet.returnCode !== 0)
+        reject(new Error(`refused: ${packet.returnCode}`));
+      if (packet.cmd !== 'puback') return;
+      acknowledged += 1;
+      open -= 1;
+    });
+    socket.on('data', (data) => {
+      packets.parse(data);
+      if (next < settings.to && open <= settings.window / 2) fill();
+      if (next >= settings.to && open === 0) resolve();
+    });
+    socket.on('close', () => reject(new Error('the broker closed the connection')));
+    socket.on('error', reject);
+    socket.write(connectPacket(connection));
+  });
+  socket.removeAllListeners('close');
+  socket.end(generate({ cmd: 'disconnect' }));
+}
+
+const started = performance.now();
 const finished = Promise.all(
   Array.from({ length: settings.connections }, (_, index) => publishOver(index)),
-).then(() => ({
-  acknowledged,
-  ms: performance.now() - started,
-}));
+).then(() => ({ acknowledged, ms: performance.now() - started }));
 
 answerParent((question) => (question === 'finished' ? finished : { acknowledged }));

@@ -100,6 +100,7 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
   const feeds = new Map<string, Feed<Viewer>>();
   let timer: Timer | undefined;
   let closed = false;
+  let clients = 0;
 
   const feedOf = (key: string) => {
     let feed = feeds.get(key);
@@ -124,10 +125,11 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
   function remove(key: string, client: Client<Viewer>) {
     const feed = feeds.get(key);
     if (!feed?.clients.delete(client)) return false;
+    clients -= 1;
     client.waiting.clear();
     // A feed that never said anything is forgotten: keys come from outside.
     if (feed.clients.size === 0 && feed.seq === 0) feeds.delete(key);
-    if (timer !== undefined && all().length === 0) {
+    if (timer !== undefined && clients === 0) {
       timer.cancel();
       timer = undefined;
     }
@@ -205,7 +207,7 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
         client.socket.ping();
       }
     }
-    if (all().length > 0) timer = clock.setTimer(ping, pingMs);
+    if (clients > 0) timer = clock.setTimer(ping, pingMs);
     else timer = undefined;
   }
 
@@ -225,6 +227,7 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
       if (closed) socket.close(CLOSE.restarting, 'restarting');
       else {
         feed.clients.add(client);
+        clients += 1;
         timer ??= clock.setTimer(ping, pingMs);
         void begin(key, feed, client);
       }
@@ -250,7 +253,7 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
       }
     },
     get clients() {
-      return all().length;
+      return clients;
     },
     close() {
       closed = true;

@@ -66,7 +66,7 @@ export = (RED: NodeAPI): void => {
       open = await store;
       const started = createBackend({ store: laundryStore(open), clock: systemClock, log, settings });
       disposals.push(
-        started.listen(outputs(context.send)),
+        started.listen(outputs(context.send, context.wired)),
         started.listen({ liveness: showSoon }),
         served.listen(started),
         addLaundryFigures(started),

@@ -8,13 +8,18 @@ const instant = (ms: number) => new Date(ms).toISOString();
  * The four outputs: changes, accepted snapshots, controllers that came or went, refused messages. Changes and
  * controllers have the names and units of the REST answers; a refused message has the bytes as they came.
  */
-export function outputs(send: (...outputs: (NodeMessage | null)[]) => void): BackendListener {
+export function outputs(
+  send: (...outputs: (NodeMessage | null)[]) => void,
+  wired: (output: number) => boolean,
+): BackendListener {
   return {
     change(change) {
+      if (!wired(0)) return;
       const payload = { store_id: change.storeId, ...formatChange(change) };
       send({ topic: `stores/${change.storeId}/changes`, payload } as NodeMessage);
     },
     snapshot({ message, receivedAt }) {
+      if (!wired(1)) return;
       const payload = {
         store_id: message.storeId,
         controller_id: message.controllerId,

@@ -95,6 +95,7 @@ export function serveLaundry({ RED, store, backend, log }: Served) {
     listen: (from: Backend): (() => void) =>
       from.listen({
         change(change) {
+          if (hub.clients === 0) return; // a client that comes gets a snapshot first
           hub.publish(change.storeId, {
             type: 'change',
             receivedAt: change.receivedAt,

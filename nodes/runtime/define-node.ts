@@ -29,6 +29,8 @@ export interface NodeContext<Config, Credentials> {
   status(level: Level, key: string, values?: Record<string, string | number>): void;
   /** Sends one message an output. */
   send(...outputs: Outputs): void;
+  /** Whether anything is wired to this output now: making a message that nobody takes can be spared. */
+  wired(output: number): boolean;
   /** Reports, once, what no message of a flow has caused (a Catch node sees it with an empty message). */
   report(error: unknown): void;
   /** Makes `value` available to nodes that name this one in their configuration. */
@@ -99,6 +101,8 @@ export function defineNode<Config, Credentials extends object = Record<string, n
         node.status({ ...APPEARANCE[level], text: RED._(`status.${key}`, values as never) });
       },
       send: (...outputs) => node.send(outputs as never),
+      // Asked each time: a deploy may change the wires of a node that goes on.
+      wired: (output) => ((node as unknown as { wires?: unknown[][] }).wires?.[output]?.length ?? 0) > 0,
       report,
       provide(value) {
         Object.assign(node, { [PROVIDED]: value });
