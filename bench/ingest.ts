@@ -60,7 +60,7 @@ async function timeUntil(target: number, count: () => Promise<number> | number):
     if (value >= target && begun !== undefined)
       return ((now - begun) * target) / Math.max(1, target - already);
     if (now > deadline) throw new Error(`only ${value} of ${target} messages arrived in 300 s`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
 

@@ -20,7 +20,9 @@ export interface ProcessStatistics {
 export class Child {
   private constructor(readonly process: ChildProcess) {
     // Whatever becomes of the benchmark, what it measured does not go on.
-    global.process.once('exit', () => process.kill('SIGKILL'));
+    const end = () => process.kill('SIGKILL');
+    global.process.once('exit', end);
+    process.once('exit', () => global.process.removeListener('exit', end));
   }
 
   static async start(script: string, settings: unknown): Promise<Child> {

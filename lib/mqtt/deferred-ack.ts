@@ -31,6 +31,12 @@ type CustomAck = (
   callback: (error: Error | null, code?: number) => void,
 ) => void;
 
+/**
+ * MQTT.js goes from packet to packet without a turn of the event loop: after so many messages it is made to give one,
+ * so that a flood of them does not hold up everything else in the process.
+ */
+const AT_ONCE = 100;
+
 const LATER = new Error('acknowledged later');
 
 /** True for the error event by which MQTT.js reports that it leaves an acknowledgement to us: not a failure. */
@@ -76,6 +82,7 @@ export function deferAcknowledgement(
   let stopped = false;
   let serial = typeof internals._sendPacket !== 'function';
   let writing: number | undefined;
+  let inTurn = 0;
   let held: (() => void) | undefined;
 
   const fallBack = (what: string) => {
@@ -165,8 +172,20 @@ export function deferAcknowledgement(
   }
 
   function goOn(next: () => void): void {
-    if (pending < limit) next();
-    else held = next;
+    if (pending >= limit) {
+      held = next;
+      return;
+    }
+    inTurn += 1;
+    if (inTurn < AT_ONCE) {
+      next();
+      return;
+    }
+    inTurn = 0;
+    const born = generation;
+    setImmediate(() => {
+      if (born === generation) next();
+    });
   }
 
   internals.handleMessage = (packet, callback) => {

@@ -8,6 +8,7 @@ import type { StoreState } from './store.js';
 const LARGEST_BATCH = 2_000;
 /** A second batch is sent ahead of the first one's commit only where it is worth a transaction of its own. */
 const WORTH_SENDING_AHEAD = 250;
+const SETTLED_AT_ONCE = 200;
 const RETRY: BackoffOptions = { firstMs: 50, maxMs: 5_000, jitter: 0.2 };
 
 interface Waiting {
@@ -111,12 +112,7 @@ export class GroupCommit {
       this.#onState('open');
     }
     this.#send();
-    for (let index = 0; index < batch.length; index += 1) {
-      const { fulfil, reject } = batch[index] as Waiting;
-      const error = results[index];
-      if (error === undefined) fulfil();
-      else reject(error);
-    }
+    settle(batch, results, 0);
   }
 
   #failed(batch: Waiting[], error: Error): void {
@@ -137,6 +133,18 @@ export class GroupCommit {
     this.#retry = this.#clock.setTimer(this.#again, backoffDelay(this.#attempt, RETRY));
     this.#attempt += 1;
   }
+}
+
+/** Tells the callers, in their order, with turns of the event loop in between: each of them goes on with its work. */
+function settle(batch: readonly Waiting[], results: readonly UnitResult[], from: number): void {
+  const end = Math.min(batch.length, from + SETTLED_AT_ONCE);
+  for (let index = from; index < end; index += 1) {
+    const { fulfil, reject } = batch[index] as Waiting;
+    const error = results[index];
+    if (error === undefined) fulfil();
+    else reject(error);
+  }
+  if (end < batch.length) setImmediate(settle, batch, results, end);
 }
 
 export function storeClosed(cause?: Error): FieldloomError {
