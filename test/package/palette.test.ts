@@ -85,7 +85,7 @@ for (const [type, built] of Object.entries(manifest['node-red'].nodes)) {
       for (const [, key = ''] of code.matchAll(/status\(\s*'\w+',\s*'(\w+)'/g)) {
         const text = textOf(texts(), `status.${key}`);
         assert.ok(text, `status ${key}`);
-        assert.ok(text.replace(/\{\{\w+\}\}/g, '0000').length <= 20, `status ${key} is short: ${text}`);
+        assert.ok(text.replace(/__\w+?__/g, '0000').length <= 20, `status ${key} is short: ${text}`);
       }
       assert.ok(textOf(texts(), 'status.failed'), 'status failed');
     });

@@ -92,8 +92,12 @@ if (url !== undefined) {
         });
         const publisher = open({ maxInFlight: 20 });
         const numbers = Array.from({ length: 5000 }, (_, count) => String(count));
-        await Promise.all(numbers.map((number) => publisher.publish(`${root}/a`, number, { qos: 1 })));
-        await until(() => heard.length >= numbers.length, 'all');
+        // In parts: a broker as it comes drops what waits for a subscriber past a thousand messages.
+        for (let from = 0; from < numbers.length; from += 500) {
+          const part = numbers.slice(from, from + 500);
+          await Promise.all(part.map((number) => publisher.publish(`${root}/a`, number, { qos: 1 })));
+          await until(() => heard.length >= from + part.length, 'all');
+        }
         assert.deepEqual(heard, numbers);
       });
 
