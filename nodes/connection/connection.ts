@@ -4,6 +4,9 @@ import type { Link, QoS } from '../../lib/core/link.js';
 import { type Connection, connect } from '../../lib/mqtt/connection.js';
 import type { ConnectionOptions } from '../../lib/mqtt/connection-options.js';
 import { createLateLink } from '../../lib/mqtt/late-link.js';
+import type { OutboxStore } from '../../lib/mqtt/outbox.js';
+import { outboxStore } from '../../lib/mqtt/outbox-store.js';
+import type { Store } from '../../lib/store/store.js';
 import { defineNode } from '../runtime/define-node.js';
 import { addFigure } from '../runtime/metrics.js';
 
@@ -11,6 +14,8 @@ interface Config {
   kind: 'auto' | 'embedded' | 'external';
   url: string;
   tls: string;
+  /** Keeps durable publishes over a restart; without one they wait in memory. */
+  store: string;
   clientId: string;
   protocolVersion: '4' | '5';
   clean: boolean;
@@ -72,14 +77,27 @@ function connectionOptions(
   };
 }
 
+/** The outbox of a store that may still be opening: publishes wait until what an earlier run left is known. */
+function lateOutbox(store: Promise<Store>, nodeId: string): OutboxStore {
+  const ready = store.then((open) => outboxStore(open, nodeId));
+  ready.catch(() => {}); // the store node reports it
+  return {
+    add: async (entry) => (await ready).add(entry),
+    remove: async (id) => (await ready).remove(id),
+    all: async () => (await ready).all(),
+  };
+}
+
 export = (RED: NodeAPI): void => {
   defineNode<Config, Credentials>(
     RED,
     'fieldloom-connection',
-    ({ node, config, credentials, log, provide }) => {
+    ({ node, config, credentials, log, provide, useOptional }) => {
       const external = config.kind === 'external' || (config.kind !== 'embedded' && Boolean(config.url));
       const link = createLateLink();
       const options = external ? connectionOptions(RED, node.id, config, credentials) : undefined;
+      const store = useOptional<{ store: Promise<Store> }>(config.store, 'store')?.store;
+      const outbox = store && lateOutbox(store, node.id);
       let connection: Connection | undefined;
 
       const provided: ProvidedConnection = {
@@ -89,7 +107,7 @@ export = (RED: NodeAPI): void => {
         detach: (served) => link.detach(served),
         connect() {
           if (options === undefined || connection !== undefined) return;
-          connection = connect({ ...options, log });
+          connection = connect({ ...options, log, ...(outbox && { outbox }) });
           link.attach(connection);
         },
         async disconnect() {
