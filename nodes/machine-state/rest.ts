@@ -2,7 +2,12 @@ import { mayRead } from '../../lib/access/policy.js';
 import type { UserPrincipal } from '../../lib/access/principal.js';
 import type { Clock } from '../../lib/core/clock.js';
 import { FieldloomError } from '../../lib/core/errors.js';
-import { formatChange, formatStatistics, formatStore } from '../../lib/laundry/rest-format.js';
+import {
+  formatChange,
+  formatLivenessChange,
+  formatStatistics,
+  formatStore,
+} from '../../lib/laundry/rest-format.js';
 import type { LaundryQueries } from '../../lib/store/laundry-queries.js';
 import { integerParameter, limitParameter, spanParameters, textParameter } from '../../lib/web/query.js';
 import type { Answer, Request, Route } from '../../lib/web/route.js';
@@ -75,6 +80,19 @@ export function laundryRoutes({ queries, clock }: LaundryRest): Route[] {
         ...(cursor !== undefined && { cursor }),
       });
       return ok({ items: page.items.map(formatChange), next_cursor: page.next_cursor });
+    }),
+
+    get('/stores/:store_id/controllers/history', async (request) => {
+      const { query } = request;
+      const controllerId = textParameter(query, 'controller_id');
+      const cursor = textParameter(query, 'cursor');
+      const page = await queries().livenessHistory(storeOf(request), {
+        ...spanParameters(query),
+        limit: limitParameter(query),
+        ...(controllerId !== undefined && { controllerId }),
+        ...(cursor !== undefined && { cursor }),
+      });
+      return ok({ items: page.items.map(formatLivenessChange), next_cursor: page.next_cursor });
     }),
 
     get('/stores/:store_id/machines/statistics', async (request) => {
