@@ -119,7 +119,12 @@ export function startRetention(
 
   runAndWait();
   return {
-    run,
+    run() {
+      // Two at once would both delete what is too much.
+      const next = underWay.then(run);
+      underWay = next.catch(() => {});
+      return next;
+    },
     async stop() {
       stopped = true;
       timer?.cancel();
