@@ -2,12 +2,13 @@ import { sql } from 'kysely';
 import { type Clock, systemClock, type Timer } from '../core/clock.js';
 import { asError, hasCode } from '../core/errors.js';
 import { type Log, silentLog } from '../core/log.js';
+import { type DeviceRetentionSettings, deviceRetention } from './device-retention.js';
 import { prepare } from './prepared.js';
 import type { Statement, Store } from './store.js';
 
 const DAY_MS = 86_400_000;
 
-export interface RetentionSettings {
+export interface RetentionSettings extends DeviceRetentionSettings {
   /** How long rows are kept, ms. */
   messageMs: number;
   stateChangeMs: number;
@@ -22,6 +23,8 @@ export const RETENTION: RetentionSettings = {
   messageMs: 7 * DAY_MS,
   stateChangeMs: 400 * DAY_MS,
   deadLetterMs: 90 * DAY_MS,
+  readingMs: 400 * DAY_MS,
+  alertMs: 400 * DAY_MS,
   deadLetterBytes: 256 * 1024 * 1024,
   everyMs: 60_000,
 };
@@ -37,9 +40,11 @@ const TIME: Record<AgingTable, string> = {
   dead_letter: 'received_at',
 };
 
+type Deleted = Record<AgingTable, number> & Awaited<ReturnType<ReturnType<typeof deviceRetention>>>;
+
 export interface Retention {
   /** One run, now. @returns rows deleted, by table */
-  run(): Promise<Record<AgingTable, number>>;
+  run(): Promise<Deleted>;
   /** Fulfils when a run that is under way has ended. */
   stop(): Promise<void>;
 }
@@ -61,6 +66,7 @@ export function startRetention(
     laundry_state_change: deletion(store, 'laundry_state_change'),
     dead_letter: deletion(store, 'dead_letter'),
   };
+  const deleteOfDevices = deviceRetention(store, settings);
   let stopped = false;
   let timer: Timer | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
@@ -86,7 +92,7 @@ export function startRetention(
     return deleted;
   }
 
-  async function run() {
+  async function run(): Promise<Deleted> {
     const now = clock.now();
     const olderThan = (age: number) => (row: { at: number }) => row.at < now - age;
     const deleted = {
@@ -100,7 +106,7 @@ export function startRetention(
       excess -= size;
       return goes;
     });
-    return deleted;
+    return { ...deleted, ...(await deleteOfDevices(now, () => stopped)) };
   }
 
   function runAndWait(): void {
