@@ -15,6 +15,7 @@ export interface Tables {
   access_client: AccessClientTable;
   access_user: AccessUserTable;
   access_user_scope: AccessUserScopeTable;
+  pond: PondTable;
   mqtt_retained: MqttRetainedTable;
   mqtt_session: MqttSessionTable;
   mqtt_subscription: MqttSubscriptionTable;
@@ -133,6 +134,22 @@ export interface AccessUserScopeTable {
   user_id: number;
   kind: string;
   value: string;
+}
+
+/**
+ * Key: pond_id, given by us and never given again (setting `pond.last_id`), since executions name it for as long as
+ * they are kept; device and position together are unique.
+ */
+export interface PondTable {
+  pond_id: number;
+  name: string;
+  owner_id: number;
+  device: string;
+  position: number;
+  feed_limit_g: number;
+  /** JSON. */
+  thresholds: string;
+  created_at: number;
 }
 
 /** Key: topic_key, which is textKey(topic). */
