@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { foundation } from './0001-foundation.js';
+import { command } from './0002-command.js';
 import { pond } from './0004-pond.js';
 import type { ColumnTypes } from './column-types.js';
 
@@ -7,5 +8,6 @@ import type { ColumnTypes } from './column-types.js';
 export const MIGRATIONS: Readonly<Record<string, (db: Kysely<never>, types: ColumnTypes) => Promise<void>>> =
   {
     '0001-foundation': foundation,
+    '0002-command': command,
     '0004-pond': pond,
   };
