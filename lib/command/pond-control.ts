@@ -64,8 +64,7 @@ export function requestDigest(request: unknown): string {
 }
 
 /** The broker was away when the command came: it was never on its way. */
-const neverLeft = ({ command }: Controlled) =>
-  command.reason === 'not_connected' && command.attempts === 0;
+const neverLeft = ({ command }: Controlled) => command.reason === 'not_connected' && command.attempts === 0;
 
 export function createPondControl({ store, dispatcher, clock, log }: PondControlPorts): PondControl {
   async function earlier(userId: number, key: string, digest: string): Promise<Controlled | undefined> {

@@ -3,14 +3,10 @@ import { deadLetterStatement, deadLetters } from './dead-letters.js';
 import { newId } from './ids.js';
 import { type LaundryQueries, laundryQueries } from './laundry-queries.js';
 import { loadControllers } from './laundry-rows.js';
+import { messageStatement } from './messages.js';
 import { insertOnce, placeholders, prepare, upsert } from './prepared.js';
 import type { Statement, Store } from './store.js';
-import type {
-  LaundryControllerTable,
-  LaundryMachineTable,
-  LaundryStateChangeTable,
-  MessageTable,
-} from './tables.js';
+import type { LaundryControllerTable, LaundryMachineTable, LaundryStateChangeTable } from './tables.js';
 
 /** The laundry's rows: what its rules write and load (lib/laundry/ports.ts), and what REST and pages ask. */
 export function laundryStore(store: Store): LaundryStore & LaundryQueries {
@@ -67,10 +63,8 @@ function laundryStatements(store: Store) {
   const insertChange = prepare<LaundryStateChangeTable>(db, (value) =>
     insertOnce(store, 'laundry_state_change', placeholders<'laundry_state_change'>(value, CHANGE), ['id']),
   );
-  const insertMessage = prepare<MessageTable>(db, (value) =>
-    insertOnce(store, 'message', placeholders<'message'>(value, MESSAGE), ['id']),
-  );
   const deadLetter = deadLetterStatement(store);
+  const messageOf = messageStatement(store, 'laundry');
 
   const controllerOf = (controller: ControllerRecord, expectedRevision: number) => {
     const row = {
@@ -85,16 +79,6 @@ function laundryStatements(store: Store) {
     // The guard comes first: a unit that is void by it has written nothing that would have to be undone.
     return expectedRevision === 0 ? insertController(row) : updateController(row);
   };
-  const messageOf = (message: MessageRecord) =>
-    insertMessage({
-      id: newId(),
-      protocol: 'laundry',
-      direction: message.direction,
-      topic: message.topic,
-      outcome: message.outcome,
-      correlation_id: message.correlationId,
-      at: message.at,
-    });
 
   return {
     save({
@@ -174,4 +158,3 @@ const CHANGE = [
   'last_updated',
   'received_at',
 ] as const;
-const MESSAGE = ['id', 'protocol', 'direction', 'topic', 'outcome', 'correlation_id', 'at'] as const;

@@ -1,9 +1,10 @@
 import { checkedPond, type Pond, type PondDefinition, type Threshold } from '../command/pond.js';
 import { type Clock, systemClock } from '../core/clock.js';
-import { asError, FieldloomError, hasCode } from '../core/errors.js';
+import { FieldloomError, hasCode } from '../core/errors.js';
+import { numberSequence } from './number-sequence.js';
 import { type Page, type PageRequest, pageLimit, pageOf, readCursor } from './page.js';
 import { placeholders, prepare } from './prepared.js';
-import type { Statement, Store } from './store.js';
+import type { Store } from './store.js';
 import type { PondTable } from './tables.js';
 
 export interface PondFilter extends PageRequest {
@@ -22,10 +23,6 @@ export interface Ponds {
   /** All ponds of a device, or the one at a position, by position. */
   ofDevice(device: string, position?: number | null): Promise<Pond[]>;
 }
-
-/** The row of `setting` with the id that was given last: an id is never given again. */
-const LAST_ID = 'pond.last_id';
-const MOST_TRIES = 50;
 
 function pondOf(row: PondTable): Pond {
   return {
@@ -52,33 +49,7 @@ export function ponds(store: Store, { clock = systemClock }: { clock?: Clock } =
     (value) => db.deleteFrom('pond').where('pond_id', '=', value('pond_id')),
     { affects: 1 },
   );
-  const firstId = prepare<{ name: string; value: string }>(
-    db,
-    (value) => db.insertInto('setting').values({ name: value('name'), value: value('value') }),
-    { affects: 1 },
-  );
-  const nextId = prepare<{ name: string; value: string; before: string }>(
-    db,
-    (value) =>
-      db
-        .updateTable('setting')
-        .set({ value: value('value') })
-        .where('name', '=', value('name'))
-        .where('value', '=', value('before')),
-    { affects: 1 },
-  );
-
-  async function lastId(): Promise<number> {
-    const row = await db.selectFrom('setting').select('value').where('name', '=', LAST_ID).executeTakeFirst();
-    return Number(row?.value ?? 0);
-  }
-
-  function takeId(before: number): Statement {
-    const value = String(before + 1);
-    return before === 0
-      ? firstId({ name: LAST_ID, value })
-      : nextId({ name: LAST_ID, value, before: String(before) });
-  }
+  const nextId = numberSequence(store, 'pond', 1);
 
   async function refuseTaken({ device, position }: PondDefinition): Promise<void> {
     const [there] = await ofDevice(device, position);
@@ -98,29 +69,26 @@ export function ponds(store: Store, { clock = systemClock }: { clock?: Clock } =
   return {
     async add(definition) {
       checkedPond(definition);
-      for (let attempt = 1; ; attempt += 1) {
+      await refuseTaken(definition);
+      const pondId = await nextId();
+      const row = {
+        pond_id: pondId,
+        name: definition.name,
+        owner_id: definition.ownerId,
+        device: definition.device,
+        position: definition.position,
+        feed_limit_g: definition.feedLimitG,
+        thresholds: JSON.stringify(definition.thresholds),
+        created_at: clock.now(),
+      };
+      try {
+        await store.commit([insertPond(row)]);
+      } catch (error) {
+        // Another process was quicker with this place of the device.
         await refuseTaken(definition);
-        const before = await lastId();
-        const pondId = before + 1;
-        const row = {
-          pond_id: pondId,
-          name: definition.name,
-          owner_id: definition.ownerId,
-          device: definition.device,
-          position: definition.position,
-          feed_limit_g: definition.feedLimitG,
-          thresholds: JSON.stringify(definition.thresholds),
-          created_at: clock.now(),
-        };
-        try {
-          await store.commit([takeId(before), insertPond(row)]);
-          return { pondId, ...definition };
-        } catch (error) {
-          // Another process was quicker: with the id, or with this place of the device.
-          const overtaken = hasCode(error, 'store_conflict') || (await lastId()) !== before;
-          if (!overtaken || attempt >= MOST_TRIES) throw asError(error);
-        }
+        throw error;
       }
+      return { pondId, ...definition };
     },
 
     async remove(pondId) {
