@@ -88,7 +88,7 @@ export function ponds(store: Store, { clock = systemClock }: { clock?: Clock } =
         await refuseTaken(definition);
         throw error;
       }
-      return { pondId, ...definition };
+      return { ...definition, pondId };
     },
 
     async remove(pondId) {
