@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
 import { FieldloomError, hasCode } from '../core/errors.js';
-import type { Log } from '../core/log.js';
 import type { Pond, PondOrder } from './pond.js';
 import type { CommandRecord, Dispatcher, ExecutionRecord, IdempotencyRecord } from './ports.js';
 
@@ -24,7 +23,6 @@ export interface PondControlPorts {
   /** The one that drives the commands now. @throws FieldloomError missing_setting where there is none */
   dispatcher(): Dispatcher;
   clock: Clock;
-  log: Log;
 }
 
 export interface ControlRequest {
@@ -66,7 +64,7 @@ export function requestDigest(request: unknown): string {
 /** The broker was away when the command came: it was never on its way. */
 const neverLeft = ({ command }: Controlled) => command.reason === 'not_connected' && command.attempts === 0;
 
-export function createPondControl({ store, dispatcher, clock, log }: PondControlPorts): PondControl {
+export function createPondControl({ store, dispatcher, clock }: PondControlPorts): PondControl {
   async function earlier(userId: number, key: string, digest: string): Promise<Controlled | undefined> {
     const known = await store.idempotency(userId, key);
     if (known === undefined) return undefined;
@@ -107,8 +105,6 @@ export function createPondControl({ store, dispatcher, clock, log }: PondControl
         idempotency: { userId, key: idempotency.key, digest, executionId, createdAt: now },
       }),
     });
-    // seed: pond-command-flow, 10 "Log Entries"
-    log.info(`Created manual automation ${executionId} for Pond ${pond.pondId}: ${order.action}`);
     return { execution, command, repeated: false };
   }
 

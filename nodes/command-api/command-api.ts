@@ -38,7 +38,7 @@ export = (RED: NodeAPI): void => {
       return {
         ponds: ponds(from),
         commands,
-        control: createPondControl({ store: commands, dispatcher: rest.dispatcher, clock: systemClock, log }),
+        control: createPondControl({ store: commands, dispatcher: rest.dispatcher, clock: systemClock }),
       };
     }
     const repository = () => {

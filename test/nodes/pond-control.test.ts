@@ -274,9 +274,4 @@ describe('control of a pond', () => {
       assert.equal((odd.body as Controlled).data.status, undefined);
     });
   });
-
-  it('writes the log of the document', async () => {
-    await feed();
-    assert.deepEqual(api.log, ['info Created manual automation 1 for Pond 1: FEED']);
-  });
 });

@@ -90,7 +90,14 @@ describe('the pond API of a running gateway', function () {
     assert.deepEqual([followed.command_id, followed.status, followed.attempts], [command_id, 'COMPLETED', 1]);
     const way = (followed.history as { status: string }[]).map((step) => step.status);
     assert.deepEqual([...new Set(way)], ['PENDING', 'SENT', 'ACKNOWLEDGED', 'COMPLETED']);
-    assert.match(gateway.output, new RegExp(`Created manual automation ${id} for Pond 1: FEED`));
+    for (const line of [
+      `Created manual automation ${id} for Pond 1: FEED`,
+      `Command ${command_id} sent to device AA:BB:CC:DD:EE:FF for pond 1`,
+      `Command ${command_id} acknowledged successfully`,
+      `Automation ${id} completed successfully via command ${command_id}`,
+    ]) {
+      assert.equal(gateway.output.split(line).length, 2, `${line}\n${gateway.output}`);
+    }
   });
 
   it('says what the device answered to who waits for it', async () => {
