@@ -65,6 +65,20 @@ export function requestDigest(request: unknown): string {
 const neverLeft = ({ command }: Controlled) => command.reason === 'not_connected' && command.attempts === 0;
 
 export function createPondControl({ store, dispatcher, clock }: PondControlPorts): PondControl {
+  /** Requests under way, by user and key. */
+  const underWay = new Map<string, Promise<unknown>>();
+
+  /** One after another: the second of two that come at once finds the first one stored. */
+  async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const turn = (underWay.get(key) ?? Promise.resolve()).then(work, work);
+    underWay.set(key, turn);
+    try {
+      return await turn;
+    } finally {
+      if (underWay.get(key) === turn) underWay.delete(key);
+    }
+  }
+
   async function earlier(userId: number, key: string, digest: string): Promise<Controlled | undefined> {
     const known = await store.idempotency(userId, key);
     if (known === undefined) return undefined;
@@ -108,18 +122,15 @@ export function createPondControl({ store, dispatcher, clock }: PondControlPorts
     return { execution, command, repeated: false };
   }
 
-  async function firstOrEarlier(request: ControlRequest): Promise<Controlled> {
-    const { userId, idempotency } = request;
-    if (idempotency === undefined) return submit(request, '');
-    const digest = requestDigest(idempotency.request);
-    const known = await earlier(userId, idempotency.key, digest);
+  async function submitOnce(request: ControlRequest, key: string, digest: string): Promise<Controlled> {
+    const known = await earlier(request.userId, key, digest);
     if (known !== undefined) return known;
     try {
       return await submit(request, digest);
     } catch (error) {
-      // The same request came twice at once, and the other one was stored first.
+      // Another gateway on this store was quicker with the same request.
       const taken = hasCode(error, 'store_conflict') || hasCode(error, 'conflict');
-      const first = taken ? await earlier(userId, idempotency.key, digest) : undefined;
+      const first = taken ? await earlier(request.userId, key, digest) : undefined;
       if (first !== undefined) return first;
       throw error;
     }
@@ -127,7 +138,12 @@ export function createPondControl({ store, dispatcher, clock }: PondControlPorts
 
   return {
     async control(request) {
-      const controlled = await firstOrEarlier(request);
+      const { userId, idempotency } = request;
+      const digest = idempotency === undefined ? '' : requestDigest(idempotency.request);
+      const controlled =
+        idempotency === undefined
+          ? await submit(request, digest)
+          : await inTurn(`${userId} ${idempotency.key}`, () => submitOnce(request, idempotency.key, digest));
       if (neverLeft(controlled)) {
         throw new FieldloomError('not_connected', 'the broker is away: nothing was sent to the device');
       }

@@ -165,6 +165,8 @@ describe('control of a pond', () => {
         assert.deepEqual(body, answers[0]?.body);
       }
       assert.equal(submitted().length, 1);
+      const next = (await feed()).body as Controlled;
+      assert.equal(next.data.execution_id, 2, 'no id is spent on the others');
     });
 
     it('refuses another request under it: 409', async () => {
