@@ -17,9 +17,10 @@ interface Asking {
  * Whole numbers from 1 on, each given out once over all processes on this database, growing within one process. (A
  * database's own counters differ from one database to the next.) Many callers share one reservation.
  * @param name which sequence
+ * @param block how many to reserve at once: 1 where people look at the numbers and few are needed
  * @returns the next number; rejects with what the store rejects with
  */
-export function numberSequence(store: Store, name: string): () => Promise<number> {
+export function numberSequence(store: Store, name: string, block = BLOCK): () => Promise<number> {
   const { db } = store;
   const first = prepare<{ next_number: number }>(
     db,
@@ -71,7 +72,7 @@ export function numberSequence(store: Store, name: string): () => Promise<number
     reserving = true;
     try {
       while (asking.length > 0) {
-        const count = Math.max(BLOCK, asking.length);
+        const count = Math.max(block, asking.length);
         next = await reserve(count);
         end = next + count;
         while (next < end && asking.length > 0) asking.shift()?.fulfil(next++);

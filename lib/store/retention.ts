@@ -3,12 +3,13 @@ import { type Clock, systemClock, type Timer } from '../core/clock.js';
 import { asError, hasCode } from '../core/errors.js';
 import { type Log, silentLog } from '../core/log.js';
 import { commandRetention } from './command-retention.js';
+import { type DeviceRetentionSettings, deviceRetention } from './device-retention.js';
 import { prepare } from './prepared.js';
 import type { Statement, Store } from './store.js';
 
 const DAY_MS = 86_400_000;
 
-export interface RetentionSettings {
+export interface RetentionSettings extends DeviceRetentionSettings {
   /** How long rows are kept, ms. */
   messageMs: number;
   stateChangeMs: number;
@@ -32,6 +33,8 @@ export const RETENTION: RetentionSettings = {
   mqttMessageMs: 30 * DAY_MS,
   commandMs: 400 * DAY_MS,
   idempotencyMs: DAY_MS,
+  readingMs: 400 * DAY_MS,
+  alertMs: 400 * DAY_MS,
   deadLetterBytes: 256 * 1024 * 1024,
   everyMs: 60_000,
 };
@@ -50,9 +53,12 @@ const TIME: Record<AgingTable, string> = {
   mqtt_message: 'at',
 };
 
+type Deleted = Record<AgingTable | 'device_command' | 'command_idempotency', number> &
+  Awaited<ReturnType<ReturnType<typeof deviceRetention>>>;
+
 export interface Retention {
   /** One run, now. @returns rows deleted, by table */
-  run(): Promise<Record<AgingTable | 'device_command' | 'command_idempotency', number>>;
+  run(): Promise<Deleted>;
   /** Fulfils when a run that is under way has ended. */
   stop(): Promise<void>;
 }
@@ -77,6 +83,7 @@ export function startRetention(
     mqtt_message: deletion(store, 'mqtt_message'),
   };
   const commands = commandRetention(store, BATCH);
+  const deleteOfDevices = deviceRetention(store, settings);
   let stopped = false;
   let timer: Timer | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
@@ -112,7 +119,7 @@ export function startRetention(
     return deleted;
   }
 
-  async function run() {
+  async function run(): Promise<Deleted> {
     const now = clock.now();
     const olderThan = (age: number) => (row: { at: number }) => row.at < now - age;
     const deleted = {
@@ -130,7 +137,7 @@ export function startRetention(
       excess -= size;
       return goes;
     });
-    return deleted;
+    return { ...deleted, ...(await deleteOfDevices(now, () => stopped)) };
   }
 
   function runAndWait(): void {
