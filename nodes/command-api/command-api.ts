@@ -7,11 +7,12 @@ import { FieldloomError } from '../../lib/core/errors.js';
 import { commandStore } from '../../lib/store/command.js';
 import { ponds } from '../../lib/store/pond.js';
 import type { Store } from '../../lib/store/store.js';
+import type { ProvidedDevices } from '../device-events/provided.js';
 import { defineNode } from '../runtime/define-node.js';
 import { follow } from '../runtime/follow.js';
 import type { ProvidedStore } from '../store/store.js';
 import { createPondFeeds } from './live.js';
-import type { PondRest, ProvidedDevices } from './ports.js';
+import type { PondRest } from './ports.js';
 import { servePonds } from './serve.js';
 
 interface Config {
