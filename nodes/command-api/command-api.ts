@@ -94,9 +94,10 @@ export = (RED: NodeAPI): void => {
       else if (commands.current() === undefined) status('waiting', 'commands');
       else status('working', 'ready');
     }
-    const commands = follow<Dispatcher>(RED, config.commands, (dispatcher) =>
-      dispatcher.listen({ changed: feeds.changed }),
-    );
+    const commands = follow<Dispatcher>(RED, config.commands, (dispatcher) => {
+      show();
+      return dispatcher.listen({ changed: feeds.changed });
+    });
     const devices = follow<ProvidedDevices>(RED, config.devices, (provided) =>
       provided.listen(feeds.devices),
     );
