@@ -174,7 +174,10 @@ async function roundTrips({ commands }: CommandsOptions): Promise<Figure[]> {
     const { bare, ours, ratio } = rounds[ROUNDS >> 1] as (typeof rounds)[0];
     return [
       {
-        name: `bare MQTT.js, QoS 2 and echo, ${WINDOW} at once: round trips a second`, value: bare.rate.toFixed(0), reach: '' },
+        name: `bare MQTT.js, QoS 2 and echo, ${WINDOW} at once: round trips a second`,
+        value: bare.rate.toFixed(0),
+        reach: '',
+      },
       { name: 'commands stored, sent, acknowledged a second', value: ours.rate.toFixed(0), reach: '' },
       { name: 'ratio', value: ratio.toFixed(2), reach: 'at least 0.3' },
       { name: 'processor time of a bare round trip, µs', value: bare.cpu.toFixed(0), reach: '' },
