@@ -29,7 +29,7 @@ type Known = [
 
 /** In the order of their weight for fish. */
 const KNOWN: readonly Known[] = [
-  ['dissolved_oxygen', 'Oxygen', 'mg/L', 'mdi-gas-cylinder', 1, 2, 12],
+  ['dissolved_oxygen', 'Oxygen', 'mg/L', 'mdi-chart-bubble', 1, 2, 12],
   ['temperature', 'Temperature', '°C', 'mdi-thermometer', 1, 15, 35],
   ['ph', 'pH', '', 'mdi-ph', 2, 5.5, 9.5],
   ['turbidity', 'Turbidity', 'NTU', 'mdi-blur', 0, 0, 100],

@@ -126,7 +126,8 @@ export interface PondsView {
   problem: Problem | undefined;
   login: LoginState | undefined;
   connection: ConnectionView;
-  choices: readonly { pondId: number | undefined; label: string; chosen: boolean; alerts: number }[];
+  /** `attention`: how much of that pond calls for it. */
+  choices: readonly { pondId: number | undefined; label: string; chosen: boolean; attention: number }[];
   attention: readonly PondAttentionView[];
   cards: readonly PondCardView[];
   opened: OpenedPondView | undefined;
@@ -151,8 +152,8 @@ export function viewOf(state: PondsPageState, curves: Curves, now: number): Pond
     problem: state.problem,
     login: state.login,
     connection,
-    choices: choicesOf(state),
-    attention: ponds.filter((shown) => shown !== opened).flatMap(({ pond }) => attentionOf(pond, now)),
+    choices: choicesOf(state, now),
+    attention: ponds.flatMap(({ pond }) => attentionOf(pond, now)),
     cards: opened === undefined ? ponds.map((shown) => cardView(shown, state, now)) : [],
     opened: opened && openedView(opened, state, curves, now, connection.trueAt),
     spoken: spokenOf(opened ?? ponds.find(({ pond }) => pond.pondId === state.pressed), state, now),
@@ -170,16 +171,16 @@ function phaseOf({ login, ponds, problem }: PondsPageState): PondsView['phase'] 
   return ponds.length === 0 ? 'empty' : 'ready';
 }
 
-function choicesOf(state: PondsPageState): PondsView['choices'] {
+function choicesOf(state: PondsPageState, now: number): PondsView['choices'] {
   const { ponds = [], opened } = state;
   if (ponds.length < 2) return [];
   return [
-    { pondId: undefined, label: 'All ponds', chosen: opened === undefined, alerts: 0 },
+    { pondId: undefined, label: 'All ponds', chosen: opened === undefined, attention: 0 },
     ...ponds.map(({ pond }) => ({
       pondId: pond.pondId,
       label: pond.name,
       chosen: opened === pond.pondId,
-      alerts: unnoticed(pond).length,
+      attention: attentionOf(pond, now).length,
     })),
   ];
 }
@@ -360,7 +361,7 @@ function attentionOf(pond: Pond, now: number): PondAttentionView[] {
     look: alert.severity === 'critical' ? 'failure' : 'warning',
     icon: SEVERITY_ICONS[alert.severity],
     title: `${name}: ${alertTitle(alert)}`,
-    text: `Since ${agoWords(alert.raisedAt, now).replace(' ago', '')}. Open the pond to acknowledge it.`,
+    text: `For ${durationWords(now - alert.raisedAt)}. Open the pond to acknowledge it.`,
     exact: exactTime(alert.raisedAt),
   }));
   if (device?.online === false) {

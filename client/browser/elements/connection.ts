@@ -11,20 +11,20 @@ const SPOKEN: Record<ConnectionView['look'], string> = {
 
 /** `<fieldloom-connection>`: in a word whether the page is live. Property `view`: a ConnectionView. */
 export class Connection extends HTMLElement {
-  private readonly sign = icon('');
-  private readonly word = element('span', { 'aria-hidden': 'true' });
-  private readonly spoken = element('span', { class: 'fl-hidden', role: 'status' });
-  private readonly line = element('p', {}, this.sign, this.word, this.spoken);
+  readonly #sign = icon('');
+  readonly #word = element('span', { 'aria-hidden': 'true' });
+  readonly #spoken = element('span', { class: 'fl-hidden', role: 'status' });
+  readonly #line = element('p', {}, this.#sign, this.#word, this.#spoken);
 
   set view(view: ConnectionView) {
-    this.line.className = `fl-connection fl-${view.look}`;
-    this.sign.className = `mdi ${view.icon}`;
-    setText(this.word, view.word);
-    setText(this.spoken, SPOKEN[view.look]);
+    this.#line.className = `fl-connection fl-${view.look}`;
+    this.#sign.className = `mdi ${view.icon}`;
+    setText(this.#word, view.word);
+    setText(this.#spoken, SPOKEN[view.look]);
   }
 
   connectedCallback(): void {
-    this.replaceChildren(this.line);
+    this.replaceChildren(this.#line);
   }
 }
 

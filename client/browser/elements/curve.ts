@@ -29,66 +29,66 @@ const SYNC = 'fieldloom-curves';
  * by value, which a screen reader hears.
  */
 export class CurveElement extends HTMLElement {
-  private readonly plot = element('div', { class: 'plot' });
-  private readonly tip = element('div', { class: 'tip', hidden: '' });
-  private readonly none = element('div', { class: 'none', hidden: '' }, 'Nothing was measured in this time');
-  private readonly size = new ResizeObserver(() => this.resize());
-  private readonly scheme = new MutationObserver(() => this.chart?.redraw(false));
-  private chart: uPlot | undefined;
-  private shown: Curve | undefined;
+  readonly #plot = element('div', { class: 'plot' });
+  readonly #tip = element('div', { class: 'tip', hidden: '' });
+  readonly #none = element('div', { class: 'none', hidden: '' }, 'Nothing was measured in this time');
+  readonly #size = new ResizeObserver(() => this.#resize());
+  readonly #scheme = new MutationObserver(() => this.#chart?.redraw(false));
+  #chart: uPlot | undefined;
+  #shown: Curve | undefined;
 
   constructor() {
     super();
     const style = element('style', {}, plotStyle + STYLE);
-    this.attachShadow({ mode: 'open' }).append(style, this.plot, this.none, this.tip);
-    this.addEventListener('keydown', (event) => this.press(event));
-    this.addEventListener('blur', () => this.point(undefined));
+    this.attachShadow({ mode: 'open' }).append(style, this.#plot, this.#none, this.#tip);
+    this.addEventListener('keydown', (event) => this.#press(event));
+    this.addEventListener('blur', () => this.#point(undefined));
   }
 
   get curve(): Curve | undefined {
-    return this.shown;
+    return this.#shown;
   }
 
   set curve(curve: Curve | undefined) {
-    if (curve === this.shown) return;
-    this.shown = curve;
-    this.draw();
+    if (curve === this.#shown) return;
+    this.#shown = curve;
+    this.#draw();
   }
 
   connectedCallback(): void {
     this.tabIndex = 0;
     this.setAttribute('role', 'slider');
     this.setAttribute('aria-readonly', 'true');
-    this.size.observe(this);
-    this.scheme.observe(document.documentElement, { attributes: true });
-    this.draw();
+    this.#size.observe(this);
+    this.#scheme.observe(document.documentElement, { attributes: true });
+    this.#draw();
   }
 
   disconnectedCallback(): void {
-    this.size.disconnect();
-    this.scheme.disconnect();
-    this.chart?.destroy();
-    this.chart = undefined;
+    this.#size.disconnect();
+    this.#scheme.disconnect();
+    this.#chart?.destroy();
+    this.#chart = undefined;
   }
 
-  private draw(): void {
-    if (!this.isConnected || this.shown === undefined) return;
-    const { times, values, from, to, label } = this.shown;
+  #draw(): void {
+    if (!this.isConnected || this.#shown === undefined) return;
+    const { times, values, from, to, label } = this.#shown;
     const last = values.findLastIndex((value) => value !== null);
     this.setAttribute('aria-label', label);
     this.setAttribute('aria-valuemin', String(from));
     this.setAttribute('aria-valuemax', String(to));
-    if (this.chart === undefined || this.chart.cursor.idx == null) this.describe(last);
-    this.none.hidden = last !== -1;
+    if (this.#chart === undefined || this.#chart.cursor.idx == null) this.#describe(last);
+    this.#none.hidden = last !== -1;
     const data: uPlot.AlignedData = [times as number[], values as (number | null)[]];
-    if (this.chart === undefined) this.chart = this.newChart(data);
-    else this.chart.setData(data);
+    if (this.#chart === undefined) this.#chart = this.#newChart(data);
+    else this.#chart.setData(data);
   }
 
-  private newChart(data: uPlot.AlignedData): uPlot {
-    const text = () => this.colour('--fieldloom-muted', '#57606a');
-    const grid = { stroke: () => this.colour('--fieldloom-line', '#d9d9e0'), width: 1 };
-    const curve = () => this.shown as Curve;
+  #newChart(data: uPlot.AlignedData): uPlot {
+    const text = () => this.#colour('--fieldloom-muted', '#57606a');
+    const grid = { stroke: () => this.#colour('--fieldloom-line', '#d9d9e0'), width: 1 };
+    const curve = () => this.#shown as Curve;
     const options: uPlot.Options = {
       width: Math.max(this.clientWidth, 1),
       height: Math.max(this.clientHeight, 1),
@@ -124,8 +124,8 @@ export class CurveElement extends HTMLElement {
             lineColour(
               chart,
               curve().limits,
-              this.colour('--fieldloom-busy-strong', '#0b5394'),
-              this.colour('--fieldloom-failure', '#9b1c24'),
+              this.#colour('--fieldloom-busy-strong', '#0b5394'),
+              this.#colour('--fieldloom-failure', '#9b1c24'),
             ),
           width: 2,
           points: { show: false },
@@ -136,55 +136,55 @@ export class CurveElement extends HTMLElement {
         drawClear: [
           (chart) =>
             drawLimits(chart, curve().limits, {
-              zone: this.colour('--fieldloom-failure-ground', '#fdeeee'),
-              line: this.colour('--fieldloom-failure-line', '#dd8a8f'),
+              zone: this.#colour('--fieldloom-failure-ground', '#fdeeee'),
+              line: this.#colour('--fieldloom-failure-line', '#dd8a8f'),
             }),
         ],
-        setCursor: [(chart) => this.showTip(chart)],
+        setCursor: [(chart) => this.#showTip(chart)],
       },
     };
-    return new uPlot(options, data, this.plot);
+    return new uPlot(options, data, this.#plot);
   }
 
-  private resize(): void {
-    if (this.clientWidth > 0) this.chart?.setSize({ width: this.clientWidth, height: this.clientHeight });
+  #resize(): void {
+    if (this.clientWidth > 0) this.#chart?.setSize({ width: this.clientWidth, height: this.clientHeight });
   }
 
-  private colour(token: string, otherwise: string): string {
+  #colour(token: string, otherwise: string): string {
     return getComputedStyle(this).getPropertyValue(token).trim() || otherwise;
   }
 
-  private showTip(chart: uPlot): void {
+  #showTip(chart: uPlot): void {
     const { idx, left = -1 } = chart.cursor;
-    const value = idx == null ? null : this.shown?.values[idx];
-    this.tip.hidden = left < 0 || value == null;
+    const value = idx == null ? null : this.#shown?.values[idx];
+    this.#tip.hidden = left < 0 || value == null;
     if (idx == null || value == null) return;
-    setText(this.tip, this.words(idx));
-    const half = this.tip.offsetWidth / 2;
-    const middle = Y_AXIS_PX + chart.valToPos(this.shown?.times[idx] ?? 0, 'x');
-    this.tip.style.left = `${Math.min(Math.max(middle, half), this.clientWidth - half)}px`;
+    setText(this.#tip, this.#words(idx));
+    const half = this.#tip.offsetWidth / 2;
+    const middle = Y_AXIS_PX + chart.valToPos(this.#shown?.times[idx] ?? 0, 'x');
+    this.#tip.style.left = `${Math.min(Math.max(middle, half), this.clientWidth - half)}px`;
   }
 
-  private words(index: number): string {
-    const { times = [], values = [], decimals = 1, unit = '' } = this.shown ?? {};
+  #words(index: number): string {
+    const { times = [], values = [], decimals = 1, unit = '' } = this.#shown ?? {};
     const value = values[index];
     const time = times[index];
     if (value == null || time === undefined) return '';
     return `${clockTime(time, Date.now())}  ${value.toFixed(decimals)}${unit === '' ? '' : ` ${unit}`}`;
   }
 
-  private describe(index: number): void {
-    const time = this.shown?.times[index];
-    this.setAttribute('aria-valuenow', String(time ?? this.shown?.to ?? 0));
-    this.setAttribute('aria-valuetext', index < 0 ? 'nothing was measured' : this.words(index));
+  #describe(index: number): void {
+    const time = this.#shown?.times[index];
+    this.setAttribute('aria-valuenow', String(time ?? this.#shown?.to ?? 0));
+    this.setAttribute('aria-valuetext', index < 0 ? 'nothing was measured' : this.#words(index));
   }
 
   /** Arrow keys go from value to value, Home and End to the first and the last one. */
-  private press(event: KeyboardEvent): void {
-    const { values = [] } = this.shown ?? {};
+  #press(event: KeyboardEvent): void {
+    const { values = [] } = this.#shown ?? {};
     const known = [...values.keys()].filter((index) => values[index] !== null);
-    if (known.length === 0 || this.chart === undefined) return;
-    const at = this.chart.cursor.idx;
+    if (known.length === 0 || this.#chart === undefined) return;
+    const at = this.#chart.cursor.idx;
     const place = at == null ? known.length : known.findIndex((index) => index >= at);
     const target = {
       ArrowLeft: known[Math.max(place - 1, 0)],
@@ -194,19 +194,19 @@ export class CurveElement extends HTMLElement {
     }[event.key];
     if (target === undefined) return;
     event.preventDefault();
-    this.point(target);
+    this.#point(target);
   }
 
-  private point(index: number | undefined): void {
-    const { chart } = this;
+  #point(index: number | undefined): void {
+    const chart = this.#chart;
     if (chart === undefined) return;
-    const time = index === undefined ? undefined : this.shown?.times[index];
+    const time = index === undefined ? undefined : this.#shown?.times[index];
     if (index === undefined || time === undefined) {
       chart.setCursor({ left: -10, top: -10 });
       return;
     }
     chart.setCursor({ left: chart.valToPos(time, 'x'), top: 1 });
-    this.describe(index);
+    this.#describe(index);
   }
 }
 

@@ -4,21 +4,21 @@ import { define, element, icon } from '../parts/element.js';
 
 /** `<fieldloom-first-steps>`: commands to copy, one below the other. Property `steps`: titles and commands. */
 export class FirstSteps extends HTMLElement {
-  private known: readonly FirstStep[] = [];
+  #known: readonly FirstStep[] = [];
 
   set steps(steps: readonly FirstStep[]) {
-    if (steps === this.known) return;
-    this.known = steps;
-    if (this.isConnected) this.draw();
+    if (steps === this.#known) return;
+    this.#known = steps;
+    if (this.isConnected) this.#draw();
   }
 
   connectedCallback(): void {
-    this.draw();
+    this.#draw();
   }
 
-  private draw(): void {
+  #draw(): void {
     this.replaceChildren(
-      element('ol', { class: 'fl-steps' }, ...this.known.map(stepItem)),
+      element('ol', { class: 'fl-steps' }, ...this.#known.map(stepItem)),
       element(
         'p',
         { class: 'fl-muted' },

@@ -12,14 +12,14 @@ export interface LoginDetail {
  * password) and `cancel`.
  */
 export class Login extends HTMLElement {
-  private readonly heading = element('h2');
-  private readonly failure = element('p', { class: 'fl-error-text', role: 'alert' });
-  private readonly button = element('button', { type: 'submit', class: 'fl-button fl-primary' });
-  private readonly giveUp = element('button', { type: 'button', class: 'fl-button fl-plain' }, 'Cancel');
-  private readonly form = element(
+  readonly #heading = element('h2');
+  readonly #failure = element('p', { class: 'fl-error-text', role: 'alert' });
+  readonly #button = element('button', { type: 'submit', class: 'fl-button fl-primary' });
+  readonly #giveUp = element('button', { type: 'button', class: 'fl-button fl-plain' }, 'Cancel');
+  readonly #form = element(
     'form',
     { class: 'fl-login' },
-    this.heading,
+    this.#heading,
     element(
       'label',
       {},
@@ -42,37 +42,37 @@ export class Login extends HTMLElement {
         required: '',
       }),
     ),
-    this.failure,
-    element('div', { class: 'fl-row' }, this.button, this.giveUp),
+    this.#failure,
+    element('div', { class: 'fl-row' }, this.#button, this.#giveUp),
   );
 
   constructor() {
     super();
-    this.form.addEventListener('submit', (event) => {
+    this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
-      const entered = new FormData(this.form);
+      const entered = new FormData(this.#form);
       const detail: LoginDetail = {
         username: String(entered.get('username')),
         password: String(entered.get('password')),
       };
       this.dispatchEvent(new CustomEvent('login', { detail }));
     });
-    this.giveUp.addEventListener('click', () => this.dispatchEvent(new CustomEvent('cancel')));
+    this.#giveUp.addEventListener('click', () => this.dispatchEvent(new CustomEvent('cancel')));
   }
 
   set state(state: LoginState | undefined) {
     const pending = state?.pending === true;
-    setText(this.failure, state?.error ?? '');
-    this.failure.hidden = state?.error === undefined;
-    this.button.disabled = pending;
-    setText(this.button, pending ? 'Logging in …' : (this.getAttribute('action') ?? 'Log in'));
+    setText(this.#failure, state?.error ?? '');
+    this.#failure.hidden = state?.error === undefined;
+    this.#button.disabled = pending;
+    setText(this.#button, pending ? 'Logging in …' : (this.getAttribute('action') ?? 'Log in'));
   }
 
   connectedCallback(): void {
-    setText(this.heading, this.getAttribute('heading') ?? 'Log in');
-    setText(this.button, this.getAttribute('action') ?? 'Log in');
-    this.giveUp.hidden = !this.hasAttribute('cancellable');
-    this.replaceChildren(this.form);
+    setText(this.#heading, this.getAttribute('heading') ?? 'Log in');
+    setText(this.#button, this.getAttribute('action') ?? 'Log in');
+    this.#giveUp.hidden = !this.hasAttribute('cancellable');
+    this.replaceChildren(this.#form);
   }
 }
 

@@ -32,45 +32,35 @@ class Notice {
  * somebody wants another try.
  */
 export class Notices extends HTMLElement {
-  private readonly stale = new Notice(
-    'fl-stale-notice',
-    'mdi-clock-alert-outline',
-    false,
-    this.press('Try now'),
-  );
-  private readonly gone = new Notice('fl-gone', 'mdi-lan-disconnect', true, this.press('Try now'));
-  private readonly failure = new Notice(
-    'fl-failure',
-    'mdi-alert-octagon-outline',
-    true,
-    this.press('Try again'),
-  );
-  private known: { connection?: ConnectionView; problem?: Problem | undefined } = {};
+  readonly #stale = new Notice('fl-stale-notice', 'mdi-clock-alert-outline', false, this.#press('Try now'));
+  readonly #gone = new Notice('fl-gone', 'mdi-lan-disconnect', true, this.#press('Try now'));
+  readonly #failure = new Notice('fl-failure', 'mdi-alert-octagon-outline', true, this.#press('Try again'));
+  #known: { connection?: ConnectionView; problem?: Problem | undefined } = {};
 
   set connection(connection: ConnectionView) {
-    this.known = { ...this.known, connection };
-    this.draw();
+    this.#known = { ...this.#known, connection };
+    this.#draw();
   }
 
   set problem(problem: Problem | undefined) {
-    this.known = { ...this.known, problem };
-    this.draw();
+    this.#known = { ...this.#known, problem };
+    this.#draw();
   }
 
   connectedCallback(): void {
-    this.draw();
+    this.#draw();
   }
 
-  private draw(): void {
-    const { connection, problem } = this.known;
+  #draw(): void {
+    const { connection, problem } = this.#known;
     const wanted: HTMLElement[] = [];
-    if (connection?.look === 'stale') wanted.push(this.stale.say(connection.word, connection.text));
+    if (connection?.look === 'stale') wanted.push(this.#stale.say(connection.word, connection.text));
     if (connection?.look === 'disconnected') {
-      wanted.push(this.gone.say('Not connected to the gateway', connection.text));
+      wanted.push(this.#gone.say('Not connected to the gateway', connection.text));
     }
     if (problem !== undefined) {
       const text = `${problem.message} (${problem.code})`;
-      wanted.push(this.failure.say('Part of this page could not be loaded', text));
+      wanted.push(this.#failure.say('Part of this page could not be loaded', text));
     }
     // Its button must not lose the focus while nothing but the seconds change.
     const same =
@@ -78,7 +68,7 @@ export class Notices extends HTMLElement {
     if (!same) this.replaceChildren(...wanted);
   }
 
-  private press(text: string): HTMLButtonElement {
+  #press(text: string): HTMLButtonElement {
     const button = element('button', { type: 'button', class: 'fl-button' }, text);
     button.addEventListener('click', () => this.dispatchEvent(new CustomEvent('again')));
     return button;

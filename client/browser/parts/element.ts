@@ -20,6 +20,7 @@ export function setText(node: HTMLElement, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** What an element keeps to itself is `#private`: pages set whatever else they find on it. */
 export function define(name: string, made: CustomElementConstructor): void {
   // Two pages of ours may each bring the same element.
   if (customElements.get(name) === undefined) customElements.define(name, made);
