@@ -48,6 +48,7 @@ export const ERROR_CODES = [
   'token_keys_unavailable',
   // HTTP
   'unsupported_media_type',
+  'unprocessable',
   'internal',
 ] as const;
 

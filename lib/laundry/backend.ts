@@ -2,15 +2,15 @@ import { backoffDelay } from '../core/backoff.js';
 import type { Clock } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
 import { asError, FieldloomError, hasCode } from '../core/errors.js';
+import { LIVENESS, type LivenessSettings } from '../core/liveness.js';
 import type { Log } from '../core/log.js';
 import { createRedelivery } from '../core/redelivery.js';
+import { watchSilence } from '../core/silence.js';
 import { type Chain, createChain } from './chain.js';
 import { type MachineStateMessage, metricsTopic, type Parsed, parse, type Refusal } from './codec.js';
 import { type Counters, countRefused, countTally, newCounters } from './counters.js';
-import { LIVENESS, type LivenessSettings } from './liveness.js';
 import type { LaundryStore, MessageRecord, StateChange } from './ports.js';
 import { outcomeOf, refusedLetters } from './record.js';
-import { watchSilence } from './silence.js';
 import { type ControllerState, deadlineOf, type Effects, type Tally } from './state.js';
 import { createTurns } from './turns.js';
 

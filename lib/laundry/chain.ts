@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
 import { asError, hasCode } from '../core/errors.js';
-import type { LivenessSettings } from './liveness.js';
+import type { LivenessSettings } from '../core/liveness.js';
 import type { LaundryStore, LaundryWrite, MessageRecord } from './ports.js';
 import {
   type ControllerEvent,

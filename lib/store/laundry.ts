@@ -9,6 +9,7 @@ import { deadLetterStatement, deadLetters } from './dead-letters.js';
 import { newId } from './ids.js';
 import { type LaundryQueries, laundryQueries } from './laundry-queries.js';
 import { loadControllers } from './laundry-rows.js';
+import { messageStatement } from './messages.js';
 import { insertOnce, placeholders, prepare, upsert } from './prepared.js';
 import type { Statement, Store } from './store.js';
 import type {
@@ -16,7 +17,6 @@ import type {
   LaundryLivenessTable,
   LaundryMachineTable,
   LaundryStateChangeTable,
-  MessageTable,
 } from './tables.js';
 
 /** The laundry's rows: what its rules write and load (lib/laundry/ports.ts), and what REST and pages ask. */
@@ -74,13 +74,11 @@ function laundryStatements(store: Store) {
   const insertChange = prepare<LaundryStateChangeTable>(db, (value) =>
     insertOnce(store, 'laundry_state_change', placeholders<'laundry_state_change'>(value, CHANGE), ['id']),
   );
-  const insertMessage = prepare<MessageTable>(db, (value) =>
-    insertOnce(store, 'message', placeholders<'message'>(value, MESSAGE), ['id']),
-  );
   const insertLiveness = prepare<LaundryLivenessTable>(db, (value) =>
     insertOnce(store, 'laundry_liveness', placeholders<'laundry_liveness'>(value, LIVENESS), ['id']),
   );
   const deadLetter = deadLetterStatement(store);
+  const messageOf = messageStatement(store, 'laundry');
 
   const controllerOf = (controller: ControllerRecord, expectedRevision: number) => {
     const row = {
@@ -102,16 +100,6 @@ function laundryStatements(store: Store) {
       controller_id: controllerId,
       online: online ? 1 : 0,
       at,
-    });
-  const messageOf = (message: MessageRecord) =>
-    insertMessage({
-      id: newId(),
-      protocol: 'laundry',
-      direction: message.direction,
-      topic: message.topic,
-      outcome: message.outcome,
-      correlation_id: message.correlationId,
-      at: message.at,
     });
 
   return {
@@ -195,4 +183,3 @@ const CHANGE = [
   'received_at',
 ] as const;
 const LIVENESS = ['id', 'store_id', 'controller_id', 'online', 'at'] as const;
-const MESSAGE = ['id', 'protocol', 'direction', 'topic', 'outcome', 'correlation_id', 'at'] as const;

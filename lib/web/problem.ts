@@ -41,6 +41,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   invalid_token: 401,
   token_keys_unavailable: 503,
   unsupported_media_type: 415,
+  unprocessable: 422,
   internal: 500,
 };
 

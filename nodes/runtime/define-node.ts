@@ -53,6 +53,11 @@ export interface NodeBehaviour {
   close?(removed: boolean): Promise<void> | void;
 }
 
+/** What the node with this id provides now; undefined where there is no such node, or it provides nothing. */
+export function providedBy<T>(RED: NodeAPI, id: string): T | undefined {
+  return (RED.nodes.getNode(id) as unknown as { [PROVIDED]?: T } | null)?.[PROVIDED];
+}
+
 /** Node-RED leaves `${NAME}` as it is where the variable is not set: for a node that is an empty setting. */
 function withoutUnsetVariables<T extends object>(settings: T): T {
   const entries = Object.entries(settings).map(([name, value]) => [
@@ -118,7 +123,7 @@ export function defineNode<Config, Credentials extends object = Record<string, n
       },
       useOptional<T>(id: string | undefined, property: string) {
         if (id === undefined || id === '') return undefined;
-        const value = (RED.nodes.getNode(id) as unknown as { [PROVIDED]?: T } | null)?.[PROVIDED];
+        const value = providedBy<T>(RED, id);
         if (value === undefined) {
           throw new FieldloomError('missing_setting', sharedText('unknown', { property }), {
             details: { property },

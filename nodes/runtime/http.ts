@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NodeAPI } from 'node-red';
 import { asError, FieldloomError } from '../../lib/core/errors.js';
 import { problem } from '../../lib/web/problem.js';
-import type { Answer, Route } from '../../lib/web/route.js';
+import type { Answer, FailedRequest, Route } from '../../lib/web/route.js';
 import { createPathTable, isApiPath } from '../../lib/web/router.js';
 import { guardOf, mayReadWithoutToken, whoAsks } from './guard.js';
 import { readJsonBody } from './http-body.js';
@@ -71,17 +71,16 @@ function createRegistry(RED: NodeAPI): Registry {
   async function answer(
     request: HttpRequest,
     found: { value: Route; parameters: Record<string, string> },
+    asked: FailedRequest,
   ): Promise<Answer> {
-    const principal = await admit(found.value, request);
+    asked.principal = await admit(found.value, request);
     return found.value.handle({
+      ...asked,
       method: found.value.method,
-      path: request.path,
       parameters: found.parameters,
       query: new URL(request.url, 'http://gateway').searchParams,
       headers: request.headers,
       body: await readJsonBody(request),
-      principal,
-      address: request.socket.remoteAddress ?? '',
     });
   }
 
@@ -97,20 +96,27 @@ function createRegistry(RED: NodeAPI): Registry {
     },
     handle(request, response, next) {
       const withBody = request.method !== 'HEAD';
-      const fail = (error: unknown) => {
+      const asked: FailedRequest = {
+        method: request.method ?? '',
+        path: request.path,
+        address: request.socket.remoteAddress ?? '',
+        principal: undefined,
+      };
+      const fail = (error: unknown, route?: Route) => {
         // What is left of a body that nobody wants is read and dropped.
         request.resume();
         const answered = problem(error);
         // What is our own fault tells the client nothing: the reason is for the log.
         if (answered.status === 500)
           RED.log.error(`${request.method} ${request.path}: ${asError(error).stack}`);
-        write(response, answered, withBody);
+        write(response, route?.problem?.(error, asked) ?? answered, withBody);
       };
       let found: ReturnType<typeof table.find>;
       try {
         found = table.find(request.path);
       } catch (error) {
-        return fail(error);
+        // A broken percent-encoding: whose path it would have been still tells how the answer is worded.
+        return fail(error, table.find(request.path.replaceAll('%', ''))[0]?.value);
       }
       if (found.length === 0) return next();
       const method = withBody ? request.method : 'GET';
@@ -123,9 +129,13 @@ function createRegistry(RED: NodeAPI): Registry {
             'method_not_allowed',
             `${request.method} ${request.path}: accepted is ${allowed}`,
           ),
+          found[0]?.value,
         );
       }
-      answer(request, matching).then((done) => write(response, done, withBody), fail);
+      answer(request, matching, asked).then(
+        (done) => write(response, done, withBody),
+        (error) => fail(error, matching.value),
+      );
     },
   };
 }

@@ -185,6 +185,34 @@ describe('REST routes of a runtime', () => {
     assert.match(runtime.errors.join(), /secret reason/);
   });
 
+  it('let a path word its own failures, whoever finds them', async () => {
+    const failed: string[] = [];
+    const own: Route = {
+      ...route('POST', '/automation/ponds/:id', () => ({}), 'user'),
+      problem(thrown, { method, path, principal }) {
+        failed.push(`${method} ${path} ${principal?.username}`);
+        return { status: 418, body: { detail: (thrown as FieldloomError).code } };
+      },
+    };
+    routes(runtime.RED).add([own]);
+    const bob = { authorization: 'Bearer bob', 'content-type': 'application/json' };
+    for (const [path, init, code] of [
+      ['/automation/ponds/1', { method: 'POST' }, 'unauthenticated'],
+      ['/automation/ponds/2', { method: 'POST', body: '{', headers: bob }, 'invalid_json'],
+      ['/automation/ponds/3', { method: 'DELETE' }, 'method_not_allowed'],
+      ['/automation/ponds/%E0', { method: 'POST', headers: bob }, 'invalid_input'],
+    ] as const) {
+      const answer = await ask(path, init);
+      assert.deepEqual([answer.status, answer.body], [418, { detail: code }]);
+    }
+    assert.deepEqual(failed, [
+      'POST /automation/ponds/1 undefined',
+      'POST /automation/ponds/2 bob',
+      'DELETE /automation/ponds/3 undefined',
+      'POST /automation/ponds/%E0 undefined',
+    ]);
+  });
+
   describe('ask who is there', () => {
     const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
     const all = () =>

@@ -45,6 +45,7 @@ describe('error codes', () => {
       'too_many_attempts',
       'invalid_token',
       'unsupported_media_type',
+      'unprocessable',
       'internal',
     ];
     for (const code of published) assert.ok((ERROR_CODES as readonly string[]).includes(code), code);

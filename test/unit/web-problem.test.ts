@@ -37,6 +37,7 @@ describe('the HTTP status of an error', () => {
       409: ['conflict', 'store_conflict'],
       413: ['payload_too_large'],
       415: ['unsupported_media_type'],
+      422: ['unprocessable'],
       429: ['too_many_attempts'],
       500: [
         'invalid_setting',

@@ -14,6 +14,8 @@ export interface ColumnTypes {
   /** An instant or a length of time, ms. */
   ms: ColumnType;
   integer: ColumnType;
+  /** A number with a fraction, of 64 bits. */
+  real: ColumnType;
   /** Bytes, up to 16 MiB and more. */
   bytes: ColumnType;
   /** What follows the closing bracket of `create table`. */
@@ -27,6 +29,7 @@ export function columnTypes(dialect: Store['dialect']): ColumnTypes {
     text: 'text',
     ms: 'bigint',
     integer: 'integer',
+    real: 'double precision',
   } as const;
   switch (dialect) {
     case 'sqlite':

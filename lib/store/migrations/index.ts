@@ -1,9 +1,15 @@
 import type { Kysely } from 'kysely';
 import { foundation } from './0001-foundation.js';
+import { command } from './0002-command.js';
+import { device } from './0003-device.js';
+import { pond } from './0004-pond.js';
 import type { ColumnTypes } from './column-types.js';
 
 /** In their order. A name that has been released never changes, nor does what it does. */
 export const MIGRATIONS: Readonly<Record<string, (db: Kysely<never>, types: ColumnTypes) => Promise<void>>> =
   {
     '0001-foundation': foundation,
+    '0002-command': command,
+    '0003-device': device,
+    '0004-pond': pond,
   };

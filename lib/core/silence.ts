@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../core/clock.js';
+import type { Clock, Timer } from './clock.js';
 
 /** Two looks at the deadlines are at least so far apart, ms. */
 const SHORTEST_WAIT_MS = 250;
@@ -10,8 +10,8 @@ export interface SilenceWatch {
 }
 
 /**
- * One timer for the deadlines of all controllers. It is set to the earliest; most deadlines move on with a message
- * long before that, so it goes off seldom, and then every controller is looked at.
+ * One timer for the deadlines of all machines. It is set to the earliest; most deadlines move on with a message
+ * long before that, so it goes off seldom, and then every machine is looked at.
  * @param look treats those whose deadline has passed; its answer is the earliest deadline then, or Infinity
  */
 export function watchSilence(clock: Clock, look: (now: number) => number): SilenceWatch {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { heard, LIVENESS, patience, type Rhythm, rhythmOf } from '../../lib/laundry/liveness.js';
+import { heard, LIVENESS, patience, type Rhythm, rhythmOf } from '../../lib/core/liveness.js';
 
 const SECOND = 1000;
 const first = rhythmOf(LIVENESS.intervalMs);

@@ -1,10 +1,10 @@
 /**
- * How often a controller speaks, learnt from its own messages, and when its silence means that it is away.
+ * How often a machine speaks, learnt from its own messages, and when its silence means that it is away.
  *
- * Controllers send their state periodically and besides at each change, so most gaps between messages say nothing
- * of the period. Two messages in a row that both changed nothing do: no event lies between them. Only those gaps are
- * learnt from. The interval is the middle of the last five, so that one outage does not stretch it; a last gap that
- * is longer, yet within the limit, counts at once, because a controller may slow down step by step (adaptive
+ * Machines send periodically and many of them besides at each change, so a gap between messages need not say anything
+ * of the period. Two messages in a row that only the period has sent do: no event lies between them. Only those gaps
+ * are learnt from. The interval is the middle of the last five, so that one outage does not stretch it; a last gap
+ * that is longer, yet within the limit, counts at once, because a machine may slow down step by step (adaptive
  * interval) and must not be called offline for it.
  */
 export interface Rhythm {
@@ -12,17 +12,17 @@ export interface Rhythm {
   readonly intervalMs: number;
   /** The last gaps between messages without an event, ms; oldest first. */
   readonly gaps: readonly number[];
-  /** When the last message came, if it changed nothing: epoch ms. */
+  /** When the last message came, if the period sent it: epoch ms. */
   readonly quietAt: number | undefined;
   /** Its timestamp: a repeated message has the same and says nothing of the period. */
   readonly quietTimestamp: number;
 }
 
-/** Settings of liveness (protocols.md "Laundry"). */
+/** Settings of liveness (protocols.md "Laundry", "Commands"). */
 export interface LivenessSettings {
   /** Assumed until learnt, ms. */
   intervalMs: number;
-  /** Missed intervals after which a controller is offline. */
+  /** Missed intervals after which a machine is offline. */
   missed: number;
 }
 
@@ -37,7 +37,7 @@ export function rhythmOf(intervalMs: number): Rhythm {
   return { intervalMs, gaps: Array(REMEMBERED).fill(intervalMs), quietAt: undefined, quietTimestamp: 0 };
 }
 
-/** How long a controller of this rhythm may be silent, ms. */
+/** How long a machine of this rhythm may be silent, ms. */
 export function patience(rhythm: Rhythm, settings: LivenessSettings): number {
   return rhythm.intervalMs * settings.missed;
 }
@@ -46,7 +46,7 @@ export function patience(rhythm: Rhythm, settings: LivenessSettings): number {
  * The rhythm after a message.
  * @param at time of receipt, epoch ms
  * @param timestamp the message's own, epoch ms
- * @param quiet the message changed no machine, so it was the period that sent it
+ * @param quiet no event, but the period sent it
  */
 export function heard(
   rhythm: Rhythm,
