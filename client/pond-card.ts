@@ -9,7 +9,7 @@ import {
   scaleOf,
   valueWords,
 } from './pond-parameters.js';
-import { type Alert, type Device, type Execution, hasEnded, type Pond } from './pond-state.js';
+import { type Device, type Execution, hasEnded, type Pond } from './pond-state.js';
 import { agoWords, durationWords, exactTime } from './words.js';
 
 /** Shares of a scale, 0 to 100 from its beginning, for a bar with the limits drawn in. */
@@ -157,27 +157,3 @@ function orderLine({ state, title }: Order): CardCommandView | undefined {
       return { look: 'failed', icon: LOOK_ICONS.failed, text: `${title}: ${state.text}`, exact: '' };
   }
 }
-
-const SEVERITY_ORDER: Record<Alert['severity'], number> = { critical: 0, warning: 1, info: 2 };
-
-/** What nobody has taken notice of yet comes first, then what weighs more. */
-export function alertsInOrder(alerts: readonly Alert[]): Alert[] {
-  const noticed = ({ acknowledgedAt }: Alert) => (acknowledgedAt === undefined ? 0 : 1);
-  return [...alerts].sort(
-    (a, b) =>
-      noticed(a) - noticed(b) ||
-      SEVERITY_ORDER[a.severity] - SEVERITY_ORDER[b.severity] ||
-      b.raisedAt - a.raisedAt,
-  );
-}
-
-export const SEVERITY_ICONS: Record<Alert['severity'], string> = {
-  critical: 'mdi-alert-octagon',
-  warning: 'mdi-alert',
-  info: 'mdi-information-outline',
-};
-export const SEVERITY_WORDS: Record<Alert['severity'], string> = {
-  critical: 'Critical',
-  warning: 'Warning',
-  info: 'Notice',
-};

@@ -3,26 +3,22 @@ import { type ConnectionView, connectionView } from './connection-view.js';
 import type { ShownPond } from './followed-pond.js';
 import type { FeedState } from './live-feed.js';
 import type { LoginState } from './login.js';
+import { type AlertView, alertsInOrder, alertView, unnoticed } from './pond-alerts.js';
+import { attentionOf, cautionsOf, type PondAttentionView } from './pond-attention.js';
 import {
-  alertsInOrder,
   type CardCommandView,
   cardCommand,
   type DeviceView,
   deviceView,
   type ReadingView,
   readingViews,
-  SEVERITY_ICONS,
-  SEVERITY_WORDS,
 } from './pond-card.js';
-import { actionOf, type ProgressView, pastWords, progressView } from './pond-command.js';
+import { type ProgressView, progressView } from './pond-command.js';
 import type { Curve, CurveSpan, Curves } from './pond-curve.js';
-import { type Order, presetsOf } from './pond-order.js';
-import { limitsWords, parameterOf, withUnit } from './pond-parameters.js';
-import { type Alert, hasEnded, type Pond } from './pond-state.js';
-import { agoWords, clockTime, counted, durationWords, exactTime } from './words.js';
-
-/** What became of a press on Cancel or Acknowledge; nothing where it worked. */
-export type Asked = { kind: 'pending' } | { kind: 'failed'; message: string };
+import { type Asked, type Order, presetsOf } from './pond-order.js';
+import { parameterOf } from './pond-parameters.js';
+import { hasEnded, type Pond } from './pond-state.js';
+import { counted } from './words.js';
 
 /** All that the page knows; `viewOf` turns it into what a person reads. */
 export interface PondsPageState {
@@ -44,19 +40,6 @@ export interface PondsPageState {
   answeredAt: number | undefined;
   problem: Problem | undefined;
   login: LoginState | undefined;
-}
-
-export interface AlertView {
-  alertId: string;
-  severity: Alert['severity'];
-  severityWord: string;
-  icon: string;
-  title: string;
-  text: string;
-  exact: string;
-  acknowledged: string;
-  pending: boolean;
-  error: string;
 }
 
 export interface PondCardView {
@@ -110,16 +93,6 @@ export interface OpenedPondView extends PondCardView {
   loadingMore: boolean;
 }
 
-export interface PondAttentionView {
-  key: string;
-  pondId: number;
-  look: 'failure' | 'warning';
-  icon: string;
-  title: string;
-  text: string;
-  exact: string;
-}
-
 export interface PondsView {
   phase: 'loading' | 'login' | 'error' | 'empty' | 'ready';
   username: string;
@@ -136,10 +109,6 @@ export interface PondsView {
 }
 
 const READINGS_ON_CARD = 3;
-const FED_LATELY_MS = 7_200_000;
-/** A failed command calls for attention for so long, unless another one follows it. */
-const FAILURES_OF_MS = 86_400_000;
-
 /** @param now epoch milliseconds UTC, to which ages are counted */
 export function viewOf(state: PondsPageState, curves: Curves, now: number): PondsView {
   const ponds = state.ponds ?? [];
@@ -184,8 +153,6 @@ function choicesOf(state: PondsPageState, now: number): PondsView['choices'] {
     })),
   ];
 }
-
-const unnoticed = ({ alerts }: Pond) => alerts.filter(({ acknowledgedAt }) => acknowledgedAt === undefined);
 
 function cardView({ pond, feed }: ShownPond, { orders }: PondsPageState, now: number): PondCardView {
   const order = orders.get(pond.pondId);
@@ -254,27 +221,6 @@ function spokenOf(shown: ShownPond | undefined, { orders }: PondsPageState, now:
   );
 }
 
-function cautionsOf({ device, executions }: Pond, now: number): string[] {
-  const cautions: string[] = [];
-  if (device === undefined) cautions.push('The device was never heard: nobody may take the command.');
-  else if (!device.online) {
-    const since = durationWords(now - device.lastSeen);
-    cautions.push(`The device is offline for ${since}: the command will fail unless it comes back at once.`);
-  }
-  const open = executions.filter((execution) => !hasEnded(execution));
-  const [first] = open;
-  if (first !== undefined) {
-    cautions.push(`${counted(open.length, 'command')} on the way already: ${actionOf(first).title}.`);
-  }
-  const fed = executions.find((one) => /FEED/i.test(one.action) && hasEnded(one));
-  if (fed !== undefined && now - fed.createdAt < FED_LATELY_MS) {
-    const ago = agoWords(fed.createdAt, now);
-    const { status, title, text } = progressView(fed, now);
-    cautions.push(status === 'COMPLETED' ? `${pastWords(fed)} ${ago}.` : `${title} ${ago}: ${text}`);
-  }
-  return cautions;
-}
-
 /** Those on their way, or else the last one. */
 function currentExecutions({ executions }: Pond) {
   const open = executions.filter((execution) => !hasEnded(execution));
@@ -324,70 +270,4 @@ function orderView({ title, state }: Order): OrderView | undefined {
     case 'unknown':
       return { title, look: 'failed', text: state.text, mayRepeat: true };
   }
-}
-
-function alertView(alert: Alert, asked: Asked | undefined, now: number): AlertView {
-  const { alertId, severity, message, raisedAt, acknowledgedAt, acknowledgedBy } = alert;
-  const by = acknowledgedBy === undefined ? '' : ` by ${acknowledgedBy}`;
-  return {
-    alertId,
-    severity,
-    severityWord: SEVERITY_WORDS[severity],
-    icon: SEVERITY_ICONS[severity],
-    title: alertTitle(alert),
-    text: `${message === '' ? '' : `${message.replace(/\.$/, '')}. `}Since ${clockTime(raisedAt, now)}, ${agoWords(raisedAt, now)}.`,
-    exact: exactTime(raisedAt),
-    acknowledged: acknowledgedAt === undefined ? '' : `Acknowledged${by} ${clockTime(acknowledgedAt, now)}`,
-    pending: asked?.kind === 'pending',
-    error: asked?.kind === 'failed' ? asked.message : '',
-  };
-}
-
-/** `Oxygen 3.2 mg/L, at least 5 wanted`. */
-function alertTitle({ parameter: name, value, limit }: Alert): string {
-  const parameter = parameterOf(name);
-  if (value === undefined) return parameter.label;
-  const measured = `${parameter.label} ${withUnit(value.toFixed(parameter.decimals), parameter)}`;
-  if (limit === undefined) return measured;
-  const wanted = value < limit ? { min: limit, max: undefined } : { min: undefined, max: limit };
-  return `${measured}, ${limitsWords(parameter, wanted)} wanted`;
-}
-
-function attentionOf(pond: Pond, now: number): PondAttentionView[] {
-  const { pondId, name, device } = pond;
-  const found: PondAttentionView[] = alertsInOrder(unnoticed(pond)).map((alert) => ({
-    key: `alert-${alert.alertId}`,
-    pondId,
-    look: alert.severity === 'critical' ? 'failure' : 'warning',
-    icon: SEVERITY_ICONS[alert.severity],
-    title: `${name}: ${alertTitle(alert)}`,
-    text: `For ${durationWords(now - alert.raisedAt)}. Open the pond to acknowledge it.`,
-    exact: exactTime(alert.raisedAt),
-  }));
-  if (device?.online === false) {
-    found.push({
-      key: `device-${pondId}`,
-      pondId,
-      look: 'failure',
-      icon: 'mdi-access-point-network-off',
-      title: `${name}: device offline for ${durationWords(now - device.lastSeen)}`,
-      text: 'Its values are old, and commands do not reach it. Check its power and network.',
-      exact: `Last heard ${exactTime(device.lastSeen)}`,
-    });
-  }
-  const [last] = pond.executions;
-  const recent = last !== undefined && now - last.createdAt < FAILURES_OF_MS;
-  if (recent && progressView(last, now).look === 'failed') {
-    const progress = progressView(last, now);
-    found.push({
-      key: `command-${last.executionId}`,
-      pondId,
-      look: 'warning',
-      icon: 'mdi-alert-circle-outline',
-      title: `${name}: ${progress.title} failed`,
-      text: progress.text,
-      exact: progress.exact,
-    });
-  }
-  return found;
 }

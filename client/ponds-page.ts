@@ -5,9 +5,9 @@ import { FollowedPond, type OpenPondFeed } from './followed-pond.js';
 import { listPages } from './lists.js';
 import { logIn } from './login.js';
 import { type CurveSpan, keptCurves } from './pond-curve.js';
-import { type Order, PressedOrder } from './pond-order.js';
+import { type Asked, type Order, PressedOrder } from './pond-order.js';
 import { addExecutions, alertOf, applyAlert } from './pond-state.js';
-import { type Asked, openedId, type PondsPageState, type PondsView, viewOf } from './pond-view.js';
+import { openedId, type PondsPageState, type PondsView, viewOf } from './pond-view.js';
 import type { AlertWire, ExecutionWire, PondWire } from './pond-wire.js';
 import { Repeat } from './repeat.js';
 
