@@ -117,7 +117,7 @@ export function progressView(execution: Execution, now: number): ProgressView {
     started: clockTime(createdAt, now),
     exact: exactTime(createdAt),
     ended: look !== 'open',
-    mayCancel: status === 'PENDING' || status === 'SENT',
+    mayCancel: look === 'open',
     lines: (command?.history ?? []).map((line, index) => ({
       key: `${index}`,
       time: clockTime(line.at, now),
@@ -175,7 +175,7 @@ function stepsOf(
     const at = reached.get(step);
     const after = at === undefined || before === undefined ? '' : afterWords(at - before);
     before = at ?? before;
-    const state = stepState(step, status, at !== undefined, ended);
+    const state = stepState(step, status, reached, ended);
     return {
       status: step,
       state,
@@ -191,14 +191,15 @@ function stepsOf(
 function stepState(
   step: CommandStatus,
   status: CommandStatus,
-  reached: boolean,
+  reached: ReadonlyMap<CommandStatus, number>,
   ended: boolean,
 ): StepView['state'] {
   if (step === status) {
     if (!ended) return 'now';
     return status === 'COMPLETED' ? 'done' : 'failed';
   }
-  if (reached) return 'done';
+  // A quick answer overtakes the broker's word that it was sent.
+  if (WAY.slice(WAY.indexOf(step)).some((later) => reached.has(later))) return 'done';
   return ended ? 'skipped' : 'ahead';
 }
 
@@ -232,65 +233,92 @@ function standing(
     case 'ACKNOWLEDGED':
       return waiting('The device has it and works on it');
     case 'COMPLETED':
-      return same(
-        execution.command?.late === true
-          ? 'Done. The device’s answer came late, after it was counted as failed.'
-          : doneText(execution),
-      );
+      return same(doneText(execution));
     case 'CANCELLED':
       return same(
-        attempts === 0
-          ? `Cancelled before it was sent. ${action.nothing}`
-          : `Cancelled, but it had been sent already. ${action.unknown}`,
+        givenUpText(
+          execution,
+          'Cancelled before it was sent.',
+          'Cancelled, but it had been sent already.',
+          action,
+        ),
       );
     case 'EXPIRED':
       return same(
-        attempts === 0
-          ? `Too old to be sent any more. ${action.nothing}`
-          : `Too old to be sent again, and the device has not answered. ${action.unknown}`,
+        givenUpText(
+          execution,
+          'Too old to be sent any more.',
+          'Too old to be sent again, and the device has not answered.',
+          action,
+        ),
       );
     case 'FAILED':
       return same(failureText(execution, action));
   }
 }
 
-function doneText({ command }: Execution): string {
+/** The device said later the contrary of what it had said, or did what had been given up. */
+const contradicted = ({ command }: Execution) =>
+  command?.history.some(({ event }) => event === 'anomaly') === true;
+
+function doneText(execution: Execution): string {
+  const { command } = execution;
+  if (contradicted(execution))
+    return 'Done, by the device’s first answer. A later one says that it failed: look.';
+  if (command?.late === true) return 'Done. The device’s answer came late, after it was counted as failed.';
   return command?.message ? `Done. The device says: ${command.message}` : 'Done.';
 }
 
+/** For what was given up before the device had answered. */
+function givenUpText(
+  execution: Execution,
+  unsent: string,
+  sent: string,
+  { unknown, nothing }: Action,
+): string {
+  if (contradicted(execution)) return `${sent} The device has done it all the same.`;
+  return execution.command?.attempts === 0 ? `${unsent} ${nothing}` : `${sent} ${unknown}`;
+}
+
 /** Why it failed, and what that means for who pressed (protocols.md "Commands": failure reasons). */
-function failureText({ command }: Execution, { unknown, nothing }: Action): string {
+function failureText(execution: Execution, action: Action): string {
+  const { command } = execution;
   const said = command?.message;
   switch (command?.reason) {
     case 'device':
+      if (contradicted(execution)) {
+        return `The device said that it could not do it, and later that it has done it. ${action.unknown}`;
+      }
       return said ? `The device could not do it. It says: ${said}` : 'The device could not do it.';
     case 'timeout':
-      return `No answer from the device in time. ${unknown}`;
+      return `No answer from the device in time. ${action.unknown}`;
     case 'execution_timeout':
-      return `The device took the command but never said that it was done. ${unknown}`;
-    case 'cancelled':
-      return command.attempts === 0
-        ? `Cancelled before it was sent. ${nothing}`
-        : `Cancelled, but it had been sent already. ${unknown}`;
-    case 'expired':
-      return command.attempts === 0 ? `Too old to be sent any more. ${nothing}` : `Too old. ${unknown}`;
+      return `The device took the command but never said that it was done. ${action.unknown}`;
     case 'not_connected':
     case undefined:
-      return `The gateway had no connection to the broker. ${nothing}`;
+      return contradicted(execution)
+        ? `${NOT_CONNECTED} The device has done it all the same.`
+        : `${NOT_CONNECTED} ${action.nothing}`;
     default:
       return said ? `It failed: ${said}` : `It failed: ${command?.reason}.`;
   }
 }
 
+const NOT_CONNECTED = 'The gateway had no connection to the broker.';
+
 const EVENT_WORDS: Readonly<Record<string, string>> = {
   created: 'stored',
-  submitted: 'stored',
   published: 'sent to the device',
   resent: 'sent again',
+  unanswered: 'no answer in time',
+  refused: 'the broker refused it',
   acknowledged: 'answered by the device',
-  duplicate: 'the same answer once more',
-  anomaly: 'an answer that contradicts the first: not counted',
+  completed: 'done',
+  failed: 'given up',
+  expired: 'too old',
+  cancelled: 'cancelled',
   late: 'a late answer',
+  anomaly: 'an answer that contradicts the first',
 };
 
 /** `SENT: sent to the device, attempt 2`. */

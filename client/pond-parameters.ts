@@ -23,20 +23,32 @@ type Known = [
   unit: string,
   icon: string,
   decimals: number,
-  from: number,
-  to: number,
+  scale?: readonly [from: number, to: number],
 ];
 
-/** In the order of their weight for fish. */
+/** In the order of their weight for fish; units as in schemas/command/sensors.schema.json. */
 const KNOWN: readonly Known[] = [
-  ['dissolved_oxygen', 'Oxygen', 'mg/L', 'mdi-chart-bubble', 1, 2, 12],
-  ['temperature', 'Temperature', '°C', 'mdi-thermometer', 1, 15, 35],
-  ['ph', 'pH', '', 'mdi-ph', 2, 5.5, 9.5],
-  ['turbidity', 'Turbidity', 'NTU', 'mdi-blur', 0, 0, 100],
-  ['ammonia', 'Ammonia', 'mg/L', 'mdi-flask-outline', 2, 0, 2],
-  ['water_level', 'Water level', '%', 'mdi-waves', 0, 0, 100],
-  ['feed_level', 'Feed in store', '%', 'mdi-silo', 0, 0, 100],
-  ['battery', 'Battery', 'V', 'mdi-battery', 2, 3, 4.3],
+  ['dissolved_oxygen', 'Oxygen', 'mg/L', 'mdi-chart-bubble', 1, [2, 12]],
+  ['temperature', 'Temperature', '°C', 'mdi-thermometer', 1, [15, 35]],
+  ['ph', 'pH', '', 'mdi-ph', 2, [5.5, 9.5]],
+  ['ammonia', 'Ammonia', 'mg/L', 'mdi-flask-outline', 2, [0, 2]],
+  ['nitrite', 'Nitrite', 'mg/L', 'mdi-flask-outline', 2],
+  ['nitrate', 'Nitrate', 'mg/L', 'mdi-flask-outline', 1],
+  ['turbidity', 'Turbidity', 'NTU', 'mdi-blur', 0, [0, 100]],
+  ['salinity', 'Salinity', 'g/kg', 'mdi-shaker-outline', 1],
+  ['conductivity', 'Conductivity', 'µS/cm', 'mdi-lightning-bolt-outline', 0],
+  ['tds', 'Dissolved solids', 'mg/L', 'mdi-grain', 0],
+  ['orp', 'Redox potential', 'mV', 'mdi-lightning-bolt-outline', 0],
+  ['water_level', 'Water level', '%', 'mdi-waves', 0, [0, 100]],
+  ['water1', 'Water level 1', '%', 'mdi-waves', 0, [0, 100]],
+  ['water_level2', 'Water level 2', '%', 'mdi-waves', 0, [0, 100]],
+  ['feed_level', 'Feed in store', '%', 'mdi-silo', 0, [0, 100]],
+  ['feed1', 'Feed in store 1', '%', 'mdi-silo', 0, [0, 100]],
+  ['feed_level2', 'Feed in store 2', '%', 'mdi-silo', 0, [0, 100]],
+  ['humidity', 'Humidity', '%', 'mdi-water-percent', 0, [0, 100]],
+  ['battery', 'Battery', '%', 'mdi-battery', 0, [0, 100]],
+  ['battery_voltage', 'Battery', 'V', 'mdi-battery', 2],
+  ['signal_strength', 'Signal', 'dBm', 'mdi-wifi', 0],
 ];
 
 /** Other names for the same. */
@@ -45,13 +57,14 @@ const SAME: Readonly<Record<string, string>> = {
   do: 'dissolved_oxygen',
   temp: 'temperature',
   water_temperature: 'temperature',
-  battery_voltage: 'battery',
+  water2: 'water_level2',
+  feed2: 'feed_level2',
 };
 
 const PARAMETERS = new Map<string, Parameter>(
-  KNOWN.map(([name, label, unit, icon, decimals, from, to]) => [
+  KNOWN.map(([name, label, unit, icon, decimals, scale]) => [
     name,
-    { name, label, unit, icon, decimals, scale: [from, to] },
+    { name, label, unit, icon, decimals, scale },
   ]),
 );
 const ORDER = [...PARAMETERS.keys()];
