@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import RED from 'node-red';
+import { Access } from '../lib/access/access.js';
 import { secret } from '../lib/access/secrets.js';
 import { FieldloomError } from '../lib/core/errors.js';
 import { openStore } from '../lib/store/open.js';
@@ -16,12 +17,15 @@ import { nodeRedSettings, PACKAGE_ROOT } from './editor.js';
 import { editorLogin } from './editor-login.js';
 import { isFree, nextFree } from './ports.js';
 import type { Settings } from './settings.js';
-import { renewSimulatedLogins, sharedLogin, simulatedControllers } from './simulated-logins.js';
+import { renewSimulatedLogins, sharedLogin, simulatedClients } from './simulated-logins.js';
+import { type DemoOwner, prepareSimulatedPonds, simulatedPonds } from './simulated-ponds.js';
 
 export interface Gateway {
   /** As in the settings, or the next free one. */
   mqttPort: number;
   flows: Composition;
+  /** Whose the simulated ponds are; undefined without simulation. */
+  demo: DemoOwner | undefined;
   /** Made at this start, to be shown once. */
   newEditorPassword: string | undefined;
   /** Fulfils when `/health` says ok; false where that does not come within `ms`. */
@@ -86,18 +90,29 @@ function publish(settings: Settings, mqttPort: number): void {
   });
 }
 
-/** Brings the database to this version before anything leans on it, and lets the simulated controllers in. */
-async function prepareStore(settings: Settings, mqttPort: number): Promise<void> {
+/** Brings the database to this version before anything leans on it, and lets the simulated machines in. */
+async function prepareStore(settings: Settings, mqttPort: number): Promise<DemoOwner | undefined> {
+  const { simulate, external, directory, host } = settings;
   const store = await openStore(settings.databaseUrl);
   try {
-    // Logins of ours are no use at another broker: there its own are used.
-    const simulate = settings.simulate && settings.external === undefined;
-    const controllers = simulatedControllers(await composeFlows(FLOWS));
-    const own = await renewSimulatedLogins(store, controllers, simulate);
-    const logins = settings.external === undefined ? own : sharedLogin(controllers, settings.external);
-    const address = settings.host === '0.0.0.0' || settings.host === '::' ? 'localhost' : settings.host;
-    const url = `mqtt://${address.includes(':') ? `[${address}]` : address}:${mqttPort}`;
-    Object.assign(process.env, logins, { FIELDLOOM_SIMULATOR_URL: settings.external?.url ?? url });
+    const access = await Access.open(store);
+    try {
+      const flows = await composeFlows(FLOWS);
+      const clients = simulatedClients(flows);
+      // Logins of ours are no use at another broker: there its own are used.
+      const own = await renewSimulatedLogins(access, clients, simulate && external === undefined);
+      const logins = external === undefined ? own : sharedLogin(clients, external);
+      const demo = await prepareSimulatedPonds(store, access, directory, simulatedPonds(flows), simulate);
+      const address = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+      const url = `mqtt://${address.includes(':') ? `[${address}]` : address}:${mqttPort}`;
+      Object.assign(process.env, logins, {
+        FIELDLOOM_SIMULATOR_URL: external?.url ?? url,
+        FIELDLOOM_SIMULATED_PAST: demo?.newPonds === true ? '1' : '',
+      });
+      return demo;
+    } finally {
+      access.close();
+    }
   } finally {
     await store.close();
   }
@@ -160,7 +175,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
   const credentialSecret = await secret(settings.directory, 'credential-secret');
   const login = settings.loopback ? undefined : await editorLogin(settings.directory);
   publish(settings, mqttPort);
-  await prepareStore(settings, mqttPort);
+  const demo = await prepareStore(settings, mqttPort);
   const flows = await installFlows(FLOWS, settings.directory, {
     simulate: settings.simulate,
     credentialSecret,
@@ -190,6 +205,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
   return {
     mqttPort,
     flows,
+    demo,
     newEditorPassword: login?.newPassword,
     async ready(ms) {
       const end = Date.now() + ms;
