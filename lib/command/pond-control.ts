@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
 import { FieldloomError, hasCode } from '../core/errors.js';
-import type { Log } from '../core/log.js';
 import type { Pond, PondOrder } from './pond.js';
 import type { CommandRecord, Dispatcher, ExecutionRecord, IdempotencyRecord } from './ports.js';
 
@@ -24,7 +23,6 @@ export interface PondControlPorts {
   /** The one that drives the commands now. @throws FieldloomError missing_setting where there is none */
   dispatcher(): Dispatcher;
   clock: Clock;
-  log: Log;
 }
 
 export interface ControlRequest {
@@ -66,7 +64,21 @@ export function requestDigest(request: unknown): string {
 /** The broker was away when the command came: it was never on its way. */
 const neverLeft = ({ command }: Controlled) => command.reason === 'not_connected' && command.attempts === 0;
 
-export function createPondControl({ store, dispatcher, clock, log }: PondControlPorts): PondControl {
+export function createPondControl({ store, dispatcher, clock }: PondControlPorts): PondControl {
+  /** Requests under way, by user and key. */
+  const underWay = new Map<string, Promise<unknown>>();
+
+  /** One after another: the second of two that come at once finds the first one stored. */
+  async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const turn = (underWay.get(key) ?? Promise.resolve()).then(work, work);
+    underWay.set(key, turn);
+    try {
+      return await turn;
+    } finally {
+      if (underWay.get(key) === turn) underWay.delete(key);
+    }
+  }
+
   async function earlier(userId: number, key: string, digest: string): Promise<Controlled | undefined> {
     const known = await store.idempotency(userId, key);
     if (known === undefined) return undefined;
@@ -107,23 +119,18 @@ export function createPondControl({ store, dispatcher, clock, log }: PondControl
         idempotency: { userId, key: idempotency.key, digest, executionId, createdAt: now },
       }),
     });
-    // seed: pond-command-flow, 10 "Log Entries"
-    log.info(`Created manual automation ${executionId} for Pond ${pond.pondId}: ${order.action}`);
     return { execution, command, repeated: false };
   }
 
-  async function firstOrEarlier(request: ControlRequest): Promise<Controlled> {
-    const { userId, idempotency } = request;
-    if (idempotency === undefined) return submit(request, '');
-    const digest = requestDigest(idempotency.request);
-    const known = await earlier(userId, idempotency.key, digest);
+  async function submitOnce(request: ControlRequest, key: string, digest: string): Promise<Controlled> {
+    const known = await earlier(request.userId, key, digest);
     if (known !== undefined) return known;
     try {
       return await submit(request, digest);
     } catch (error) {
-      // The same request came twice at once, and the other one was stored first.
+      // Another gateway on this store was quicker with the same request.
       const taken = hasCode(error, 'store_conflict') || hasCode(error, 'conflict');
-      const first = taken ? await earlier(userId, idempotency.key, digest) : undefined;
+      const first = taken ? await earlier(request.userId, key, digest) : undefined;
       if (first !== undefined) return first;
       throw error;
     }
@@ -131,7 +138,12 @@ export function createPondControl({ store, dispatcher, clock, log }: PondControl
 
   return {
     async control(request) {
-      const controlled = await firstOrEarlier(request);
+      const { userId, idempotency } = request;
+      const digest = idempotency === undefined ? '' : requestDigest(idempotency.request);
+      const controlled =
+        idempotency === undefined
+          ? await submit(request, digest)
+          : await inTurn(`${userId} ${idempotency.key}`, () => submitOnce(request, idempotency.key, digest));
       if (neverLeft(controlled)) {
         throw new FieldloomError('not_connected', 'the broker is away: nothing was sent to the device');
       }

@@ -67,7 +67,7 @@ export interface CommandRecord {
   message: string | null;
   /** Publishes begun: stored before each of them. */
   attempts: number;
-  /** Its outcome came after FAILED(timeout): COMPLETED where it was a success. */
+  /** Its outcome came after its end: after FAILED(timeout) a success makes it COMPLETED. */
   late: boolean;
   /** A number that no two writes share, drawn for each: what compare-and-set compares. */
   revision: number;
@@ -187,11 +187,13 @@ export interface CommandRequest {
 }
 
 export interface DispatcherListener {
-  /** After each stored change. */
+  /** After each stored change; `command` is as it is after that step. */
   changed?(command: CommandRecord, transition: CommandTransition): void;
   /** An acknowledgement that contradicts the end that is stored. */
   anomaly?(command: CommandRecord, transition: CommandTransition): void;
   refused?(letter: DeadLetter): void;
+  /** COMPLETED in time: from its first publish to its acknowledgement, as far as one run of the gateway has seen both. */
+  roundTrip?(command: CommandRecord, ms: number): void;
 }
 
 /** Drives the commands of one `device-command` node; the API and flows submit to the same one. */

@@ -38,7 +38,7 @@ export = (RED: NodeAPI): void => {
       return {
         ponds: ponds(from),
         commands,
-        control: createPondControl({ store: commands, dispatcher: rest.dispatcher, clock: systemClock, log }),
+        control: createPondControl({ store: commands, dispatcher: rest.dispatcher, clock: systemClock }),
       };
     }
     const repository = () => {
@@ -50,7 +50,14 @@ export = (RED: NodeAPI): void => {
       ponds: () => repository().ponds,
       executions: () => repository().commands,
       control: () => repository().control,
-      dispatcher: () => commands.current() ?? use<Dispatcher>(config.commands, 'commands'),
+      dispatcher() {
+        const dispatcher = commands.current();
+        if (dispatcher !== undefined) return dispatcher;
+        if (RED.nodes.getNode(config.commands)) {
+          throw new FieldloomError('store_unavailable', 'the command node has not opened its store yet');
+        }
+        return use<Dispatcher>(config.commands, 'commands');
+      },
       devices: () => devices.current(),
       refused({ method, path, address, principal }, { status: code, body }) {
         if (!wired(1)) return;

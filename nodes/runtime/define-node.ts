@@ -5,6 +5,8 @@ import { sharedText } from './text.js';
 
 /** What one Node-RED node instance offers to others (a store, a link …), read by `context.use`. */
 const PROVIDED = Symbol.for('fieldloom.provided');
+/** Event of the runtime, with the node's id, when a node begins to offer something. */
+export const PROVIDES = 'fieldloom:provides';
 
 export type Level = 'working' | 'waiting' | 'failed' | 'idle';
 
@@ -111,6 +113,7 @@ export function defineNode<Config, Credentials extends object = Record<string, n
       report,
       provide(value) {
         Object.assign(node, { [PROVIDED]: value });
+        RED.events.emit(PROVIDES, node.id);
       },
       use<T>(id: string | undefined, property: string) {
         const value = context.useOptional<T>(id, property);

@@ -1,5 +1,5 @@
 import type { NodeAPI } from 'node-red';
-import { providedBy } from './define-node.js';
+import { PROVIDES, providedBy } from './define-node.js';
 
 /** What another ordinary node of the flow provides: it may come later than who names it, and be made anew. */
 export interface Followed<T> {
@@ -30,11 +30,14 @@ export function follow<T extends object>(
     }
     return now;
   }
+  // A node is found by its id once it is made; what it offers may come later.
   RED.events.on('flows:started', look);
+  RED.events.on(PROVIDES, look);
   return {
     current: look,
     close() {
       RED.events.off('flows:started', look);
+      RED.events.off(PROVIDES, look);
       detach();
     },
   };

@@ -159,7 +159,7 @@ export async function pondApi({
 
   const refused: PondApi['refused'] = [];
   const executions: ExecutionWithCommand[] = [];
-  const control = createPondControl({ store, dispatcher: () => dispatcher, clock: systemClock, log });
+  const control = createPondControl({ store, dispatcher: () => dispatcher, clock: systemClock });
   const rest: PondRest = {
     ponds: () => repository,
     executions: () => store,

@@ -8,7 +8,6 @@ import type {
   IdempotencyRecord,
 } from '../../lib/command/ports.js';
 import { FieldloomError, hasCode } from '../../lib/core/errors.js';
-import { silentLog } from '../../lib/core/log.js';
 import { fakeClock } from '../support/fake-clock.js';
 
 const pond = { pondId: 7, name: 'P', device: 'D', position: 2 } as Pond;
@@ -63,7 +62,6 @@ function bench({ beforeSave = () => {} }: { beforeSave?: () => void } = {}) {
     },
     dispatcher: () => dispatcher,
     clock: fakeClock(),
-    log: silentLog,
   });
   return { control, submitted, put, commanded, keys };
 }
