@@ -1,3 +1,4 @@
+import { NEVER_RAISED } from '../command/alerts.js';
 import type { DeviceQueries } from '../command/ports.js';
 import { alertOf, deviceOf, positionColumn, readingOf } from './device-rows.js';
 import { pageLimit, pageOf, readCursor } from './page.js';
@@ -64,6 +65,7 @@ export function deviceQueries({ db }: Pick<Store, 'db'>): DeviceQueries {
         .selectAll()
         .where('device', '=', device)
         .where('position', 'in', ofPond(position))
+        .where('raised_at', '>', NEVER_RAISED)
         .orderBy('raised_at', 'desc')
         .orderBy('alert_id', 'desc')
         .limit(pageLimit({ limit }));
@@ -76,6 +78,7 @@ export function deviceQueries({ db }: Pick<Store, 'db'>): DeviceQueries {
         .selectFrom('device_alert')
         .selectAll()
         .where('alert_id', '=', alertId)
+        .where('raised_at', '>', NEVER_RAISED)
         .executeTakeFirst();
       return row === undefined ? undefined : alertOf(row);
     },

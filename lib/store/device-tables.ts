@@ -47,7 +47,7 @@ export interface DeviceLatestTable {
   at: number;
 }
 
-/** Key: alert_id; index on device, raised_at. */
+/** Key: alert_id; index on device, raised_at. Where raised_at is 0 it is no alert (lib/command/alerts.ts). */
 export interface DeviceAlertTable {
   alert_id: string;
   device: string;

@@ -195,13 +195,14 @@ describe('devices in the store', () => {
       const cleared = alert({ raisedAt: NINE, clearedAt: NINE + 9 });
       const open = alert({ raisedAt: NINE + 10, parameter: 'ph', limit: null, value: null });
       const elsewhere = alert({ position: 2 });
-      for (const each of [cleared, open, elsewhere]) await save({ alert: each });
+      const never = alert({ raisedAt: 0, clearedAt: NINE });
+      for (const each of [cleared, open, elsewhere, never]) await save({ alert: each });
       const ids = async (only: boolean) =>
         (await queries.alerts(DEVICE, 1, { open: only, limit: 10 })).map(({ alertId }) => alertId);
       assert.deepEqual(await ids(false), [open.alertId, cleared.alertId]);
       assert.deepEqual(await ids(true), [open.alertId]);
       assert.equal((await queries.alert(open.alertId))?.parameter, 'ph');
-      assert.equal(await queries.alert('unknown'), undefined);
+      for (const id of ['unknown', never.alertId]) assert.equal(await queries.alert(id), undefined);
     });
 
     it('for a device, without what is the store’s own', async () => {
