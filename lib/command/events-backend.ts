@@ -38,12 +38,14 @@ export type DeviceArrival = Pick<Message, 'topic' | 'payload' | 'receivedAt' | '
 
 type EventOf<Kind extends DeviceMessageKind> = Extract<DeviceEvent, { kind: Kind }>;
 
+export type DeviceChange = 'online' | 'offline' | 'started';
+
 /** What is told when the rows are committed, once each, for each device in the order of its messages. */
 export interface DeviceListener {
   reading?(reading: EventOf<'sensors'>): void;
   heartbeat?(heartbeat: EventOf<'heartbeat'>): void;
-  /** The device came or went. */
-  liveness?(device: DeviceRecord): void;
+  /** It came, went, or has started. */
+  device?(device: DeviceRecord, change: DeviceChange): void;
   startup?(startup: EventOf<'startup'>): void;
   alert?(alert: Alert, change: AlertChange): void;
   refused?(letter: DeadLetter): void;
@@ -144,11 +146,9 @@ export function createDeviceBackend(options: DeviceBackendOptions): DeviceBacken
     const { outcome, liveness, alert } = effects;
     countEvent(counters, event, effects);
     silence.expect(deadlineOf(state, settings));
-    if (liveness !== undefined) {
-      const device = deviceRecord(state);
-      tell((listener) => listener.liveness?.(device));
-    }
-    if (event.type === 'message' && outcome === 'accepted') tellMessage(event.message);
+    const record = deviceRecord(state);
+    if (liveness !== undefined) tell((listener) => listener.device?.(record, liveness));
+    if (event.type === 'message' && outcome === 'accepted') tellMessage(event.message, record);
     if (alert?.change !== undefined) {
       const { change } = alert;
       const seen = alertOf(alert.alert);
@@ -156,10 +156,13 @@ export function createDeviceBackend(options: DeviceBackendOptions): DeviceBacken
     }
   }
 
-  function tellMessage(message: DeviceEvent): void {
+  function tellMessage(message: DeviceEvent, record: DeviceRecord): void {
     if (message.kind === 'sensors') tell((listener) => listener.reading?.(message));
     else if (message.kind === 'heartbeat') tell((listener) => listener.heartbeat?.(message));
-    else if (message.kind === 'startup') tell((listener) => listener.startup?.(message));
+    else if (message.kind === 'startup') {
+      tell((listener) => listener.startup?.(message));
+      tell((listener) => listener.device?.(record, 'started'));
+    }
   }
 
   /** ingest.md "Same message twice" */

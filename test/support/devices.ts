@@ -165,7 +165,7 @@ export async function gateway(
     reading: (each) => readings.push(each),
     heartbeat: (each) => heartbeats.push(each),
     startup: (each) => startups.push(each),
-    liveness: (each) => liveness.push(each),
+    device: (each, change) => change !== 'started' && liveness.push(each),
     alert: (alert, change) => alerts.push([change, alert]),
     refused: (each) => refused.push(each),
   });
