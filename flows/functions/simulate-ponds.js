@@ -1,8 +1,9 @@
 // The ponds of one device, as a farm's day goes: oxygen falls at night and after a feed, temperature follows the sun,
 // pH follows the oxygen. Every five seconds it measures; a heartbeat every 15 s; an alert where a limit is passed.
-// A tick: msg.payload { device, firmware, ponds: [{ position, thresholds, weak }], slow, blocked, silent }, where slow
-// and blocked are shares of its commands and a silent device loses its radio at times. A message with msg.command is
-// a command of the device responder. Output 1: to be published. Output 2: answers for the device responder.
+// A tick: msg.payload { device, firmware, ponds: [{ position, thresholds, weak }], blocked, silent }, where blocked is a
+// share of the feeds, the pump of a weak pond fails at times, and a silent device loses its radio at times. A message
+// with msg.command is a command of the device responder.
+// Output 1: to be published. Output 2: answers for the device responder.
 const MINUTE = 60000;
 const HOUR = 60 * MINUTE;
 const FEEDING_HOURS = [7, 12, 17];
@@ -145,10 +146,9 @@ function answer(message) {
 }
 
 function take(message) {
-  const slow = Math.random() < (state.settings?.slow ?? 0);
   // A radio that is away brings nothing in; what has come in just before is done when it is back.
   if (state.settings === undefined || state.away) state.held.push(message);
-  else setTimeout(answer, slow ? between(11000, 14000) : between(900, 2400), message);
+  else setTimeout(answer, between(900, 2400), message);
 }
 
 function heartbeat(firmware) {
