@@ -22,8 +22,9 @@ export interface Curve {
   label: string;
 }
 
-/** Past so many usual distances without a reading, the line is broken. */
+/** Past so many distances of the readings around without one, the line is broken. */
 const GAP_DISTANCES = 4;
+const SHORTEST_GAP_MS = 30_000;
 
 export function curveOf(
   readings: readonly Reading[],
@@ -64,19 +65,21 @@ function rangeWords(parameter: Parameter, values: readonly number[]): string {
   return withUnit(`${valueWords(parameter, low)} to ${valueWords(parameter, high)}`, parameter);
 }
 
-/** A null between two readings that lie further apart than this device's own rhythm explains. */
+/**
+ * A null between two readings that lie further apart than the device's rhythm explains: much further than the readings
+ * before and after, since a device may measure more often now than yesterday.
+ */
 function withGaps(
   times: readonly number[],
   values: readonly number[],
 ): { times: number[]; values: (number | null)[] } {
-  const distances = times.slice(1).map((time, index) => time - (times[index] ?? time));
-  const usual = distances.toSorted((a, b) => a - b)[Math.floor(distances.length / 2)] ?? 0;
-  const longest = Math.max(usual * GAP_DISTANCES, 1000);
+  const distance = (index: number) => (times[index] ?? Number.NaN) - (times[index - 1] ?? Number.NaN);
   const withNulls: { times: number[]; values: (number | null)[] } = { times: [], values: [] };
   for (const [index, time] of times.entries()) {
-    const before = times[index - 1];
-    if (before !== undefined && time - before > longest) {
-      withNulls.times.push(before + 1);
+    const around = [distance(index - 1), distance(index + 1)].filter((ms) => !Number.isNaN(ms));
+    const explained = Math.max(GAP_DISTANCES * Math.max(0, ...around), SHORTEST_GAP_MS);
+    if (around.length > 0 && distance(index) > explained) {
+      withNulls.times.push(time - 1);
       withNulls.values.push(null);
     }
     withNulls.times.push(time);

@@ -2,7 +2,7 @@
 // pH follows the oxygen. Every five seconds it measures; a heartbeat every 15 s; an alert where a limit is passed.
 // A tick: msg.payload { device, firmware, ponds: [{ position, thresholds, weak }], blocked, silent }, where blocked is a
 // share of the feeds, the pump of a weak pond fails at times, and a silent device loses its radio at times. A message
-// with msg.command is a command of the device responder.
+// with msg.command is a command of the device responder, one with msg.status tells whether the device is connected.
 // Output 1: to be published. Output 2: answers for the device responder.
 const MINUTE = 60000;
 const HOUR = 60 * MINUTE;
@@ -75,7 +75,7 @@ function step(pond, seconds) {
     own.pumpTurn = now + (own.pumpOff ? between(2, 4) : between(8, 15)) * MINUTE;
   }
   const open = now < own.valveUntil;
-  own.drawn = towards(own.drawn, own.pumpOff ? 3.4 : open ? -0.6 : 0, own.pumpOff ? 60 : 240);
+  own.drawn = towards(own.drawn, own.pumpOff ? 4.4 : open ? -0.6 : 0, own.pumpOff ? 60 : 240);
   own.cooled = towards(own.cooled, open ? 0.8 : 0, 300);
   own.turbidity = towards(own.turbidity, 18, 600);
   own.water = Math.min(Math.max(own.water + (open ? 0.02 : -0.0005) * seconds, 70), 98);
@@ -192,9 +192,11 @@ function tick(settings) {
   if (first || now - state.beat >= 14000) heartbeat(firmware);
 }
 
-if (msg.command !== undefined) {
+if (msg.status !== undefined) {
+  state.connected = msg.status.fill === 'green';
+} else if (msg.command !== undefined) {
   take(msg);
-} else {
+} else if (state.connected === true) {
   tick(msg.payload);
   const raised = Object.keys(state.raised).length;
   node.status({

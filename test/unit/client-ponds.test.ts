@@ -409,6 +409,12 @@ describe('a curve of a pond', () => {
     );
   });
 
+  it('is whole where a device measures more often than it did before', () => {
+    const minutes = [50, 45, 40, 35, 30, 25, 20, 19.9, 19.8, 19.7, 19.6];
+    const curve = curveOf(readings(...minutes), oxygen, undefined, '1h', NOW);
+    assert.ok(!curve.values.includes(null));
+  });
+
   it('says so where nothing was measured', () => {
     assert.equal(
       curveOf([], oxygen, undefined, '24h', NOW).label,
