@@ -126,19 +126,22 @@ function answerJson(response: ServerResponse, status: number, body: object) {
   response.end(JSON.stringify(body));
 }
 
-/** `/health` and `/metrics`; every other path goes on. */
-const ownPaths: Handler = (request, response, next) => {
-  const path = request.url?.split('?')[0];
-  if (path === '/health') {
-    const { ok, parts } = health(PARTS);
-    answerJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'failed', ...parts, version });
-  } else if (path === '/metrics') {
-    metricsText().then(
-      ({ type, text }) => response.writeHead(200, { 'Content-Type': type }).end(text),
-      (error: Error) => answerJson(response, 500, { error: { code: 'internal', message: error.message } }),
-    );
-  } else next();
-};
+/** `/health` and `/metrics`; every other path goes on. @param mqttPort of the embedded broker, where that is used */
+const ownPaths =
+  (mqttPort: number | undefined): Handler =>
+  (request, response, next) => {
+    const path = request.url?.split('?')[0];
+    if (path === '/health') {
+      const { ok, parts } = health(PARTS);
+      const port = mqttPort === undefined ? {} : { mqtt_port: mqttPort };
+      answerJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'failed', ...parts, ...port, version });
+    } else if (path === '/metrics') {
+      metricsText().then(
+        ({ type, text }) => response.writeHead(200, { 'Content-Type': type }).end(text),
+        (error: Error) => answerJson(response, 500, { error: { code: 'internal', message: error.message } }),
+      );
+    } else next();
+  };
 
 /** The editor wants no login on a loopback address: only who asks by a name of ours gets there. */
 const ownNamesOnly =
@@ -187,7 +190,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
     'request',
     chain([
       ownNamesOnly(settings),
-      ownPaths,
+      ownPaths(settings.external === undefined ? mqttPort : undefined),
       RED.httpNode as unknown as Handler,
       unknownApiPath,
       RED.httpAdmin as unknown as Handler,

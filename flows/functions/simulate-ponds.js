@@ -9,7 +9,16 @@ const HOUR = 60 * MINUTE;
 const FEEDING_HOURS = [7, 12, 17];
 const between = (low, high) => low + Math.random() * (high - low);
 const rounded = (value, decimals) => Number(value.toFixed(decimals));
-const wave = (at, minutes, shift) => Math.sin((at / (minutes * MINUTE)) * 2 * Math.PI + shift);
+const fraction = (number) => number - Math.floor(number);
+
+/** From -1 to 1, the same for the same instant: as irregular as weather, with so many minutes from one turn to the next. */
+function whim(at, minutes, of) {
+  const place = at / (minutes * MINUTE);
+  const chance = (turn) => fraction(Math.sin(turn * 12.9898 + of * 78.233) * 43758.5453) * 2 - 1;
+  const before = Math.floor(place);
+  const smooth = (1 - Math.cos((place - before) * Math.PI)) / 2;
+  return chance(before) * (1 - smooth) + chance(before + 1) * smooth;
+}
 
 /** From -1 long before dawn to 1 in the afternoon. */
 function sun(at) {
@@ -28,8 +37,8 @@ function appetite(at) {
 
 /** What a pond would have if nobody did anything. */
 function calm({ position, weak = false }, at) {
-  const oxygen = (weak ? 6.6 : 7.4) + 1.3 * sun(at) - appetite(at) + 0.12 * wave(at, 11, position);
-  const temperature = 25.8 + 0.5 * position + 1.6 * sun(at - HOUR) + 0.1 * wave(at, 37, position);
+  const oxygen = (weak ? 6.6 : 7.4) + 1.3 * sun(at) - appetite(at) + 0.25 * whim(at, 25, position);
+  const temperature = 25.8 + 0.5 * position + 1.6 * sun(at - HOUR) + 0.2 * whim(at, 40, position);
   return { oxygen, temperature };
 }
 
@@ -39,8 +48,8 @@ function measured(pond, at, { oxygen, temperature, turbidity = 18, water = 88, f
     timestamp: new Date(at).toISOString(),
     dissolved_oxygen: rounded(oxygen, 2),
     temperature: rounded(temperature, 2),
-    ph: rounded(7.35 + 0.15 * (oxygen - 7) + 0.02 * wave(at, 23, pond.position), 2),
-    turbidity: rounded(turbidity + 2 * wave(at, 53, pond.position), 1),
+    ph: rounded(7.35 + 0.15 * (oxygen - 7) + 0.03 * whim(at, 30, pond.position + 2), 2),
+    turbidity: rounded(turbidity + 3 * whim(at, 50, pond.position + 4), 1),
     water_level: rounded(water, 1),
     feed_level: rounded(feed, 1),
   };
@@ -161,7 +170,7 @@ function heartbeat(firmware) {
   });
   say('data/sensors', {
     timestamp: new Date(now).toISOString(),
-    battery: rounded(84 + 9 * sun(now) + wave(now, 90, 0), 1),
+    battery: rounded(84 + 9 * sun(now) + whim(now, 90, 9), 1),
     signal_strength: Math.round(between(-68, -60)),
   });
 }

@@ -116,7 +116,7 @@ describe('page Ponds', () => {
       await page.getByRole('heading', { name: 'Log in to see your ponds' }).waitFor();
       await screenshot(page, 'ponds-login');
       await logIn(page, 'ann', PASSWORD);
-      await page.getByText('ann', { exact: true }).waitFor();
+      await page.locator('.fl-who').getByText('ann').waitFor();
     });
 
     it('says what to do next while there is no pond, with commands to copy', async () => {
@@ -205,7 +205,7 @@ describe('page Ponds', () => {
       await opened()
         .locator('[data-history]')
         .filter({ hasText: 'Feed 50 g' })
-        .getByText('COMPLETED')
+        .locator('.fl-pill', { hasText: 'COMPLETED' })
         .waitFor();
     });
 
@@ -236,7 +236,7 @@ describe('page Ponds', () => {
       await opened()
         .locator('[data-history]')
         .filter({ hasText: 'Open the water valve for 30 min' })
-        .getByText('COMPLETED')
+        .locator('.fl-pill', { hasText: 'COMPLETED' })
         .waitFor();
     });
 
@@ -308,7 +308,9 @@ describe('page Ponds', () => {
         severity: 'critical',
         message: 'Oxygen is low',
       });
-      await opened().locator('.fl-alert').getByText('Oxygen 3.9 mg/L, at least 5 mg/L wanted').waitFor();
+      await opened()
+        .locator('.fl-alert strong', { hasText: 'Oxygen 3.9 mg/L, at least 5 mg/L wanted' })
+        .waitFor();
       await page.getByRole('button', { name: 'All ponds' }).click();
       await page.getByRole('button', { name: /^North pond: Oxygen 3\.9 mg\/L/ }).click();
       await screenshot(page, 'ponds-alert');
@@ -429,18 +431,17 @@ describe('page Ponds', () => {
         .getByRole('navigation', { name: 'Ponds' })
         .getByRole('button', { name: /^South pond/ })
         .click();
-      const oxygen = page.locator('.fl-measurement[data-parameter="dissolved_oxygen"] .fl-figure');
-      await oxygen.waitFor();
-      const before = await oxygen.innerText();
+      await page.locator('fieldloom-curve').first().waitFor();
+      const before = Date.now();
       await page.waitForFunction(
         (old) => {
-          const figure = document.querySelector<HTMLElement>(
-            '[data-parameter="dissolved_oxygen"] .fl-figure',
+          const curve = document.querySelector<HTMLElement & { curve?: { times: number[] } }>(
+            'fieldloom-curve',
           );
-          return figure !== null && figure.innerText !== old;
+          return (curve?.curve?.times.at(-1) ?? 0) > old;
         },
         before,
-        { timeout: 55_000 },
+        { timeout: 30_000 },
       );
     });
 

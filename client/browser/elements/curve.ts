@@ -16,7 +16,6 @@ const STYLE = `
   .u-cursor-x { border-color: var(--fieldloom-line-strong, #9aa3ad); }
 `;
 
-const AXIS_FONT = '11px system-ui, sans-serif';
 const Y_AXIS_PX = 44;
 const X_AXIS_PX = 22;
 const RIGHT_PX = 12;
@@ -89,6 +88,7 @@ export class CurveElement extends HTMLElement {
     const text = () => this.#colour('--fieldloom-muted', '#57606a');
     const grid = { stroke: () => this.#colour('--fieldloom-line', '#d9d9e0'), width: 1 };
     const curve = () => this.#shown as Curve;
+    const font = `11px ${getComputedStyle(this).fontFamily}`;
     const options: uPlot.Options = {
       width: Math.max(this.clientWidth, 1),
       height: Math.max(this.clientHeight, 1),
@@ -110,12 +110,12 @@ export class CurveElement extends HTMLElement {
           stroke: text,
           grid: { show: false },
           ticks: { ...grid, size: 4 },
-          font: AXIS_FONT,
+          font,
           size: X_AXIS_PX,
           space: 64,
           values: (_chart, splits) => splits.map(hourAndMinute),
         },
-        { stroke: text, grid, ticks: { show: false }, font: AXIS_FONT, size: Y_AXIS_PX, space: 28 },
+        { stroke: text, grid, ticks: { show: false }, font, size: Y_AXIS_PX, space: 28 },
       ],
       series: [
         {},
@@ -137,7 +137,7 @@ export class CurveElement extends HTMLElement {
           (chart) =>
             drawLimits(chart, curve().limits, {
               zone: this.#colour('--fieldloom-failure-ground', '#fdeeee'),
-              line: this.#colour('--fieldloom-failure-line', '#dd8a8f'),
+              line: this.#colour('--fieldloom-failure', '#9b1c24'),
             }),
         ],
         setCursor: [(chart) => this.#showTip(chart)],
