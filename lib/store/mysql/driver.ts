@@ -10,6 +10,8 @@ const POOL_SIZE = 8;
 /** MySQL 8 or MariaDB 10.6 and later. @param url `mysql://user:password@host:port/database` */
 export function mysqlDriver(url: string): ServerDriver {
   const pool = createPool({ ...connectionOptions(url), connectionLimit: POOL_SIZE });
+  // A lost connection is told by its query; without a listener it could end the process.
+  pool.on('connection', (connection) => connection.on('error', () => {}));
   const dialect = new MysqlDialect({
     pool,
     async onCreateConnection(connection) {

@@ -27,7 +27,8 @@ export function postgresDriver(url: string): ServerDriver {
     types: numbersAsNumbers,
   };
   const pool = new Pool({ ...config, max: POOL_SIZE });
-  // Told by the next query that wants a connection.
+  // A lost connection is told by its query, or by the next one; without listeners it would end the process.
   pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   return new ServerDriver('postgres', new PostgresDialect({ pool }), postgresServer(config));
 }
