@@ -12,7 +12,8 @@ import {
 } from './laundry-state.js';
 import { STRIP_MS } from './laundry-strip.js';
 import type { ShownShop } from './laundry-view.js';
-import type { ChangeWire, LaundryMessage, ListWire, StatisticsWire, StoreWire } from './laundry-wire.js';
+import type { ChangeWire, LaundryMessage, StatisticsWire, StoreWire } from './laundry-wire.js';
+import { type ListWire, listPages } from './lists.js';
 import type { FeedMessage, FeedState, LiveFeed } from './live-feed.js';
 import { Repeat } from './repeat.js';
 import { startOfDay } from './words.js';
@@ -132,16 +133,10 @@ export class FollowedShop {
   private async loadHistory(generation: number): Promise<void> {
     const from = this.ports.clock.now() - STRIP_MS;
     const query = `/history?from=${new Date(from).toISOString()}&limit=${HISTORY_PAGE}`;
-    let cursor: string | null | undefined;
-    for (let page = 0; page < HISTORY_PAGES; page++) {
-      const list = await this.get<ListWire<ChangeWire>>(
-        cursor ? `${query}&cursor=${encodeURIComponent(cursor)}` : query,
-      );
+    for await (const items of listPages<ChangeWire>(this.ports.api, this.path + query, HISTORY_PAGES)) {
       if (generation !== this.generation) return;
-      const changes = list.items.map(changeOf);
+      const changes = items.map(changeOf);
       this.changeShop((shop) => addChanges(shop, changes));
-      cursor = list.next_cursor;
-      if (!cursor) return;
     }
   }
 
