@@ -6,6 +6,8 @@ const SUITES = [
   '../system/store-commit.test.js',
   '../system/store-keeping.test.js',
   '../system/store-laundry.test.js',
+  '../system/store-command.test.js',
+  '../system/store-device.test.js',
 ];
 
 for (const [name, variable] of [
