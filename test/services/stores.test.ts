@@ -7,6 +7,7 @@ const SUITES = [
   '../system/store-keeping.test.js',
   '../system/store-laundry.test.js',
   '../system/store-command.test.js',
+  '../system/store-device.test.js',
 ];
 
 for (const [name, variable] of [
