@@ -37,6 +37,13 @@ export interface ChangeWire {
   received_at: string;
 }
 
+/** A controller came, or went: `at` is when it was last heard then. */
+export interface LivenessWire {
+  controller_id: string;
+  online: boolean;
+  at: string;
+}
+
 export interface StatisticsWire {
   controller_id: string;
   relay_id: number;

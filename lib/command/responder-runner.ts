@@ -158,21 +158,31 @@ export function createResponder(options: ResponderOptions): Responder {
     return earliest;
   }
 
-  const sending = new Set<string>();
+  /** Under way to the broker; true where it was asked for once more meanwhile. */
+  const sending = new Map<string, boolean>();
 
   /** The row of an answer is its outbox: until the broker has taken it, it is sent again after a restart. */
   function send(commandId: string, answer: Answer, attempt: number): void {
-    if (closed || sending.has(commandId)) return;
-    sending.add(commandId);
+    if (closed) return;
+    if (sending.has(commandId)) {
+      // Whoever asks again may have lost the one that is under way.
+      sending.set(commandId, true);
+      return;
+    }
+    sending.set(commandId, false);
     retries.get(commandId)?.cancel();
     link
       .publish(topics.ack, formatAck(commandId, answer), { qos: 2 })
-      .finally(() => sending.delete(commandId))
+      .finally(() => {
+        const again = sending.get(commandId) === true;
+        sending.delete(commandId);
+        if (again) send(commandId, answer, 0);
+      })
       .then(
         () =>
           inTurn(async () => void (await happen(commandId, await known(commandId), { type: 'published' }))),
         (error: unknown) => {
-          if (closed) return;
+          if (closed || sending.has(commandId)) return;
           const waitMs = backoffDelay(attempt, RETRY);
           log.warn(
             `responder: an answer was not taken, again in ${Math.round(waitMs)} ms: ${asError(error).message}`,

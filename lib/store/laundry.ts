@@ -1,4 +1,10 @@
-import type { ControllerRecord, LaundryStore, LaundryWrite, MessageRecord } from '../laundry/ports.js';
+import type {
+  ControllerRecord,
+  LaundryStore,
+  LaundryWrite,
+  LivenessChange,
+  MessageRecord,
+} from '../laundry/ports.js';
 import { deadLetterStatement, deadLetters } from './dead-letters.js';
 import { newId } from './ids.js';
 import { type LaundryQueries, laundryQueries } from './laundry-queries.js';
@@ -6,7 +12,12 @@ import { loadControllers } from './laundry-rows.js';
 import { messageStatement } from './messages.js';
 import { insertOnce, placeholders, prepare, upsert } from './prepared.js';
 import type { Statement, Store } from './store.js';
-import type { LaundryControllerTable, LaundryMachineTable, LaundryStateChangeTable } from './tables.js';
+import type {
+  LaundryControllerTable,
+  LaundryLivenessTable,
+  LaundryMachineTable,
+  LaundryStateChangeTable,
+} from './tables.js';
 
 /** The laundry's rows: what its rules write and load (lib/laundry/ports.ts), and what REST and pages ask. */
 export function laundryStore(store: Store): LaundryStore & LaundryQueries {
@@ -63,6 +74,9 @@ function laundryStatements(store: Store) {
   const insertChange = prepare<LaundryStateChangeTable>(db, (value) =>
     insertOnce(store, 'laundry_state_change', placeholders<'laundry_state_change'>(value, CHANGE), ['id']),
   );
+  const insertLiveness = prepare<LaundryLivenessTable>(db, (value) =>
+    insertOnce(store, 'laundry_liveness', placeholders<'laundry_liveness'>(value, LIVENESS), ['id']),
+  );
   const deadLetter = deadLetterStatement(store);
   const messageOf = messageStatement(store, 'laundry');
 
@@ -79,6 +93,14 @@ function laundryStatements(store: Store) {
     // The guard comes first: a unit that is void by it has written nothing that would have to be undone.
     return expectedRevision === 0 ? insertController(row) : updateController(row);
   };
+  const livenessOf = ({ storeId, controllerId }: ControllerRecord, { online, at }: LivenessChange) =>
+    insertLiveness({
+      id: newId(),
+      store_id: storeId,
+      controller_id: controllerId,
+      online: online ? 1 : 0,
+      at,
+    });
 
   return {
     save({
@@ -87,6 +109,7 @@ function laundryStatements(store: Store) {
       machines,
       changes,
       deadLetters,
+      liveness,
       message,
     }: LaundryWrite): Statement[] {
       const { storeId, controllerId } = controller;
@@ -123,6 +146,7 @@ function laundryStatements(store: Store) {
         );
       }
       for (const letter of deadLetters) unit.push(deadLetter(letter));
+      if (liveness !== undefined) unit.push(livenessOf(controller, liveness));
       if (message !== undefined) unit.push(messageOf(message));
       return unit;
     },
@@ -158,3 +182,4 @@ const CHANGE = [
   'last_updated',
   'received_at',
 ] as const;
+const LIVENESS = ['id', 'store_id', 'controller_id', 'online', 'at'] as const;

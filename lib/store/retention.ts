@@ -43,11 +43,12 @@ export const RETENTION: RetentionSettings = {
 const BATCH = 500;
 
 /** Tables whose ids are in the order of arrival. */
-type AgingTable = 'message' | 'laundry_state_change' | 'dead_letter' | 'mqtt_message';
+type AgingTable = 'message' | 'laundry_state_change' | 'laundry_liveness' | 'dead_letter' | 'mqtt_message';
 
 const TIME: Record<AgingTable, string> = {
   message: 'at',
   laundry_state_change: 'received_at',
+  laundry_liveness: 'at',
   dead_letter: 'received_at',
   mqtt_message: 'at',
 };
@@ -77,6 +78,7 @@ export function startRetention(
   const deletions = {
     message: deletion(store, 'message'),
     laundry_state_change: deletion(store, 'laundry_state_change'),
+    laundry_liveness: deletion(store, 'laundry_liveness'),
     dead_letter: deletion(store, 'dead_letter'),
     mqtt_message: deletion(store, 'mqtt_message'),
   };
@@ -123,6 +125,7 @@ export function startRetention(
     const deleted = {
       message: await deleteWhile('message', olderThan(settings.messageMs)),
       laundry_state_change: await deleteWhile('laundry_state_change', olderThan(settings.stateChangeMs)),
+      laundry_liveness: await deleteWhile('laundry_liveness', olderThan(settings.stateChangeMs)),
       dead_letter: await deleteWhile('dead_letter', olderThan(settings.deadLetterMs)),
       mqtt_message: await deleteWhile('mqtt_message', olderThan(settings.mqttMessageMs)),
       device_command: await deleteBatches(commands.deleteEnded, now - settings.commandMs),
@@ -150,7 +153,12 @@ export function startRetention(
 
   runAndWait();
   return {
-    run,
+    run() {
+      // Two at once would both delete what is too much.
+      const next = underWay.then(run);
+      underWay = next.catch(() => {});
+      return next;
+    },
     async stop() {
       stopped = true;
       timer?.cancel();

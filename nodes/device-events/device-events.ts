@@ -10,6 +10,7 @@ import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
 import { positiveNumber } from '../runtime/numbers.js';
+import { addReplay } from '../runtime/replay.js';
 import { addDeviceFigures } from './figures.js';
 import { outputs } from './outputs.js';
 import { provideDevices } from './provided.js';
@@ -72,6 +73,13 @@ export = (RED: NodeAPI): void => {
     }
     const ready = begin();
     context.provide(provideDevices(ready));
+    disposals.push(
+      addReplay(RED, 'device', async (letter) => {
+        const [refusal] = (await (await ready).backend.replay(letter)).refusals;
+        if (refusal === undefined) return { accepted: true };
+        return { accepted: false, code: refusal.code, message: refusal.message };
+      }),
+    );
 
     async function acknowledge(alertId: unknown, by: unknown): Promise<void> {
       if (typeof alertId !== 'string' || typeof by !== 'string') {

@@ -79,7 +79,7 @@ function openDoor(RED: NodeAPI): Door {
       principal = await whoAsks(guard, request, query.get('ticket') ?? undefined);
       if (principal === undefined) {
         if (found.value.access === 'user') return refuse(socket, 401);
-        mayReadWithoutToken(guard);
+        mayReadWithoutToken(guard, request);
       }
     } catch {
       return refuse(socket, 401);

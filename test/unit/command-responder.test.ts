@@ -264,14 +264,20 @@ describe('the device responder', () => {
     assert.equal(clock.timers, 0);
   });
 
-  it('does not send an answer twice at once, however often the command is repeated', async () => {
-    const { disk, responder, acks, handle } = begin({ online: false });
+  it('asked for an answer that is under way sends it once more after that, however often it was asked', async () => {
+    const { disk, responder, acks, publishing, handle } = begin({ online: false });
     void handle(seedCommand('a'));
     await disk.settle();
     void responder.answer('a', { success: true });
     for (let count = 0; count < 3; count += 1) void handle(seedCommand('a'));
     await disk.settle();
     assert.equal(acks.length, 1);
+    publishing.shift()?.resolve();
+    await disk.settle();
+    assert.equal(acks.length, 2);
+    publishing.shift()?.resolve();
+    await disk.settle();
+    assert.deepEqual(acks, [acks[0], acks[0]]);
   });
 
   it('acknowledges as received first, where that is set, and again with each repetition', async () => {
