@@ -1,11 +1,12 @@
 import { backoffDelay } from '../core/backoff.js';
 import type { Clock } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
+import type { Refusal } from '../core/envelope.js';
 import { asError, FieldloomError, hasCode } from '../core/errors.js';
 import type { Log } from '../core/log.js';
 import { createRedelivery } from '../core/redelivery.js';
 import { type Chain, createChain } from './chain.js';
-import { type MachineStateMessage, metricsTopic, type Parsed, parse, type Refusal } from './codec.js';
+import { type MachineStateMessage, metricsTopic, type Parsed, parse } from './codec.js';
 import { type Counters, countRefused, countTally, newCounters } from './counters.js';
 import { LIVENESS, type LivenessSettings } from './liveness.js';
 import type { LaundryStore, MessageRecord, StateChange } from './ports.js';
