@@ -1,3 +1,5 @@
+import type { FirmwareTables } from './firmware-tables.js';
+
 /**
  * The tables as Kysely sees them. Every time is epoch milliseconds UTC, every truth value 0 or 1, every id of a
  * growing table a UUID version 7 (ids.ts), so that the order of ids is the order of arrival.
@@ -5,7 +7,7 @@
  * MQTT topics and filters may have 65,535 bytes, more than a key of MySQL can hold: where one is a key, the key is
  * a `..._key` column with its SHA-256 (`textKey` of ids.ts), beside the text itself.
  */
-export interface Tables {
+export interface Tables extends FirmwareTables {
   laundry_controller: LaundryControllerTable;
   laundry_machine: LaundryMachineTable;
   laundry_state_change: LaundryStateChangeTable;
