@@ -6,6 +6,7 @@ import { type Backend, createBackend } from '../../lib/laundry/backend.js';
 import { laundryStore } from '../../lib/store/laundry.js';
 import type { Store } from '../../lib/store/store.js';
 import { defineNode } from '../runtime/define-node.js';
+import { bytesOf } from '../runtime/message-bytes.js';
 import { positiveNumber } from '../runtime/numbers.js';
 import { addLaundryFigures } from './figures.js';
 import { outputs } from './outputs.js';
@@ -22,17 +23,6 @@ interface Config {
 
 /** The status is written at most so often, ms: thousands of controllers may come at once. */
 const STATUS_MS = 500;
-
-/** What a message of a wire carries, as bytes. Node-RED's `mqtt in` makes an object of JSON by itself. */
-function bytesOf(payload: unknown): Buffer {
-  if (Buffer.isBuffer(payload)) return payload;
-  if (typeof payload === 'string') return Buffer.from(payload);
-  if (payload !== null && typeof payload === 'object') return Buffer.from(JSON.stringify(payload));
-  throw new FieldloomError(
-    'invalid_input',
-    `msg.payload is ${payload === null ? 'null' : typeof payload}: accepted is a Buffer, a string or an object`,
-  );
-}
 
 export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-machine-state', (context) => {
