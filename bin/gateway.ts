@@ -6,6 +6,7 @@ import RED from 'node-red';
 import { secret } from '../lib/access/secrets.js';
 import { FieldloomError } from '../lib/core/errors.js';
 import { openStore } from '../lib/store/open.js';
+import { isSafeHost } from '../lib/web/host.js';
 import { health } from '../nodes/runtime/health.js';
 import { unknownApiPath } from '../nodes/runtime/http.js';
 import { metricsText } from '../nodes/runtime/metrics.js';
@@ -124,6 +125,16 @@ const ownPaths: Handler = (request, response, next) => {
   } else next();
 };
 
+/** The editor wants no login on a loopback address: only who asks by a name of ours gets there. */
+const ownNamesOnly =
+  ({ loopback, publicUrl }: Settings): Handler =>
+  (request, response, next) => {
+    const { host } = request.headers;
+    if (!loopback || isSafeHost(host, [publicUrl])) return next();
+    const message = `${JSON.stringify(host?.slice(0, 256))} is no name of this gateway: use its address, or set PUBLIC_URL`;
+    answerJson(response, 421, { error: { code: 'forbidden', message } });
+  };
+
 const nothingHere: Handler = (request, response) => {
   answerJson(response, 404, { error: { code: 'not_found', message: `there is nothing at ${request.url}` } });
 };
@@ -160,6 +171,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
   server.on(
     'request',
     chain([
+      ownNamesOnly(settings),
       ownPaths,
       RED.httpNode as unknown as Handler,
       unknownApiPath,
@@ -167,6 +179,10 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
       nothingHere,
     ]),
   );
+  // WebSockets do not come through the chain; who opens one on a closed socket gets nowhere.
+  server.on('upgrade', ({ headers }, socket) => {
+    if (settings.loopback && !isSafeHost(headers.host, [settings.publicUrl])) socket.destroy();
+  });
   server.listen({ host: settings.host, port: settings.port });
   await once(server, 'listening');
   await RED.start();

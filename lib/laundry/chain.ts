@@ -109,6 +109,9 @@ export function createChain(
       changes: result.effects.changes,
       deadLetters: input.deadLetters,
     };
+    if (result.effects.liveness !== undefined) {
+      write.liveness = { online: state.online, at: state.lastSeen };
+    }
     const message = input.describe?.(result.effects);
     if (message !== undefined) write.message = message;
     onTheWay += 1;

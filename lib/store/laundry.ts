@@ -1,4 +1,10 @@
-import type { ControllerRecord, LaundryStore, LaundryWrite, MessageRecord } from '../laundry/ports.js';
+import type {
+  ControllerRecord,
+  LaundryStore,
+  LaundryWrite,
+  LivenessChange,
+  MessageRecord,
+} from '../laundry/ports.js';
 import { deadLetterStatement, deadLetters } from './dead-letters.js';
 import { newId } from './ids.js';
 import { type LaundryQueries, laundryQueries } from './laundry-queries.js';
@@ -7,6 +13,7 @@ import { insertOnce, placeholders, prepare, upsert } from './prepared.js';
 import type { Statement, Store } from './store.js';
 import type {
   LaundryControllerTable,
+  LaundryLivenessTable,
   LaundryMachineTable,
   LaundryStateChangeTable,
   MessageTable,
@@ -70,6 +77,9 @@ function laundryStatements(store: Store) {
   const insertMessage = prepare<MessageTable>(db, (value) =>
     insertOnce(store, 'message', placeholders<'message'>(value, MESSAGE), ['id']),
   );
+  const insertLiveness = prepare<LaundryLivenessTable>(db, (value) =>
+    insertOnce(store, 'laundry_liveness', placeholders<'laundry_liveness'>(value, LIVENESS), ['id']),
+  );
   const deadLetter = deadLetterStatement(store);
 
   const controllerOf = (controller: ControllerRecord, expectedRevision: number) => {
@@ -85,6 +95,14 @@ function laundryStatements(store: Store) {
     // The guard comes first: a unit that is void by it has written nothing that would have to be undone.
     return expectedRevision === 0 ? insertController(row) : updateController(row);
   };
+  const livenessOf = ({ storeId, controllerId }: ControllerRecord, { online, at }: LivenessChange) =>
+    insertLiveness({
+      id: newId(),
+      store_id: storeId,
+      controller_id: controllerId,
+      online: online ? 1 : 0,
+      at,
+    });
   const messageOf = (message: MessageRecord) =>
     insertMessage({
       id: newId(),
@@ -103,6 +121,7 @@ function laundryStatements(store: Store) {
       machines,
       changes,
       deadLetters,
+      liveness,
       message,
     }: LaundryWrite): Statement[] {
       const { storeId, controllerId } = controller;
@@ -139,6 +158,7 @@ function laundryStatements(store: Store) {
         );
       }
       for (const letter of deadLetters) unit.push(deadLetter(letter));
+      if (liveness !== undefined) unit.push(livenessOf(controller, liveness));
       if (message !== undefined) unit.push(messageOf(message));
       return unit;
     },
@@ -174,4 +194,5 @@ const CHANGE = [
   'last_updated',
   'received_at',
 ] as const;
+const LIVENESS = ['id', 'store_id', 'controller_id', 'online', 'at'] as const;
 const MESSAGE = ['id', 'protocol', 'direction', 'topic', 'outcome', 'correlation_id', 'at'] as const;

@@ -29,11 +29,12 @@ export const RETENTION: RetentionSettings = {
 /** Rows of one delete: others wait for no more than this. */
 const BATCH = 500;
 
-type AgingTable = 'message' | 'laundry_state_change' | 'dead_letter';
+type AgingTable = 'message' | 'laundry_state_change' | 'laundry_liveness' | 'dead_letter';
 
 const TIME: Record<AgingTable, string> = {
   message: 'at',
   laundry_state_change: 'received_at',
+  laundry_liveness: 'at',
   dead_letter: 'received_at',
 };
 
@@ -59,6 +60,7 @@ export function startRetention(
   const deletions = {
     message: deletion(store, 'message'),
     laundry_state_change: deletion(store, 'laundry_state_change'),
+    laundry_liveness: deletion(store, 'laundry_liveness'),
     dead_letter: deletion(store, 'dead_letter'),
   };
   let stopped = false;
@@ -92,6 +94,7 @@ export function startRetention(
     const deleted = {
       message: await deleteWhile('message', olderThan(settings.messageMs)),
       laundry_state_change: await deleteWhile('laundry_state_change', olderThan(settings.stateChangeMs)),
+      laundry_liveness: await deleteWhile('laundry_liveness', olderThan(settings.stateChangeMs)),
       dead_letter: await deleteWhile('dead_letter', olderThan(settings.deadLetterMs)),
     };
     let excess = (await deadLetterBytes(store)) - settings.deadLetterBytes;
@@ -116,7 +119,12 @@ export function startRetention(
 
   runAndWait();
   return {
-    run,
+    run() {
+      // Two at once would both delete what is too much.
+      const next = underWay.then(run);
+      underWay = next.catch(() => {});
+      return next;
+    },
     async stop() {
       stopped = true;
       timer?.cancel();

@@ -11,6 +11,7 @@ export interface Tables extends FirmwareTables {
   laundry_controller: LaundryControllerTable;
   laundry_machine: LaundryMachineTable;
   laundry_state_change: LaundryStateChangeTable;
+  laundry_liveness: LaundryLivenessTable;
   laundry_report: LaundryReportTable;
   message: MessageTable;
   dead_letter: DeadLetterTable;
@@ -61,6 +62,15 @@ export interface LaundryStateChangeTable {
   duration_ms: number | null;
   last_updated: number;
   received_at: number;
+}
+
+/** Append-only: a controller came (online 1, by the message of `at`) or went (last heard `at`). Key: id. */
+export interface LaundryLivenessTable {
+  id: string;
+  store_id: string;
+  controller_id: string;
+  online: number;
+  at: number;
 }
 
 /** A reporter's queue on disk, oldest id first. Key: id. */

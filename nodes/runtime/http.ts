@@ -60,7 +60,7 @@ function createRegistry(RED: NodeAPI): Registry {
     const guard = guardOf(RED);
     const principal = await whoAsks(guard, request);
     if (principal === undefined) {
-      if (route.access === 'read') mayReadWithoutToken(guard);
+      if (route.access === 'read') mayReadWithoutToken(guard, request);
       else if (route.access !== 'open') throw new FieldloomError('unauthenticated', 'a token is wanted');
     } else if (route.access === 'admin' && !principal.admin) {
       throw new FieldloomError('forbidden', 'only an admin may do this');

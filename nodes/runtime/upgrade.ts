@@ -67,7 +67,7 @@ function openDoor(RED: NodeAPI): Door {
     let principal: UserPrincipal | undefined;
     try {
       principal = await whoAsks(guard, request, query.get('ticket') ?? undefined);
-      if (principal === undefined) mayReadWithoutToken(guard);
+      if (principal === undefined) mayReadWithoutToken(guard, request);
     } catch {
       return refuse(socket, 401);
     }

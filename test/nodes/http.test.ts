@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import type { UserPrincipal } from '../../lib/access/principal.js';
 import { FieldloomError } from '../../lib/core/errors.js';
 import type { Answer, Request, Route } from '../../lib/web/route.js';
@@ -19,7 +21,7 @@ const bob: UserPrincipal = { ...ann, userId: 2, username: 'bob', admin: false };
 function guard(mode: 'open' | 'token') {
   return {
     mode,
-    origins: [],
+    origins: ['https://gateway.example'],
     async verify(token: string) {
       if (token === 'ann') return ann;
       if (token === 'bob') return bob;
@@ -195,6 +197,18 @@ describe('REST routes of a runtime', () => {
       Promise.all(
         ['open', 'read', 'user', 'admin'].map(async (name) => (await ask(`/api/${name}`, init)).status),
       );
+
+    it('with reading open: not to a page that calls us by a name of its own', async () => {
+      all();
+      const { port } = new URL(runtime.url);
+      const byName = async (host: string) => {
+        const [answer] = await once(get({ port, path: '/api/read', headers: { host } }), 'response');
+        return (answer as IncomingMessage).resume().statusCode;
+      };
+      assert.equal(await byName(`evil.example:${port}`), 401);
+      assert.equal(await byName(`localhost:${port}`), 200);
+      assert.equal(await byName('gateway.example'), 200);
+    });
 
     it('with reading open: without a token only what reads, an admin everywhere', async () => {
       all();

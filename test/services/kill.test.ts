@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { newDatabase } from '../support/database.js';
 import { Gateway } from '../support/gateway.js';
 import { nothingAcknowledgedIsLost } from '../support/kill-test.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
+import { serviceUrl } from '../support/services.js';
 
 describe('a gateway on another broker that is killed again and again', function () {
   this.timeout(240_000);
@@ -25,3 +27,34 @@ describe('a gateway on another broker that is killed again and again', function 
     await nothingAcknowledgedIsLost(gateway, {}, ids, { total: 20_000, kills: 5 });
   });
 });
+
+for (const [name, variable] of [
+  ['MySQL or MariaDB', 'TEST_MYSQL_URL'],
+  ['PostgreSQL', 'TEST_POSTGRES_URL'],
+] as const) {
+  describe(`a gateway on ${name} that is killed again and again`, function () {
+    this.timeout(240_000);
+    let gateway: Gateway | undefined;
+    let database: { url: string; drop(): Promise<void> } | undefined;
+
+    before(async () => {
+      database = await newDatabase(serviceUrl(variable));
+      gateway = await Gateway.create({ DATABASE_URL: database.url });
+      await gateway.start();
+    });
+    after(async () => {
+      await gateway?.remove();
+      await database?.drop();
+    });
+
+    it('keeps every acknowledged state exactly once', async () => {
+      const running = gateway as Gateway;
+      const ids = { storeId: randomUUID(), controllerId: randomUUID() };
+      const login = await running.command(
+        ...['access', 'add', '--role', 'controller'],
+        ...['--store', ids.storeId, '--controller', ids.controllerId],
+      );
+      await nothingAcknowledgedIsLost(running, login as object, ids, { total: 5_000, kills: 3 });
+    });
+  });
+}

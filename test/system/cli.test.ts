@@ -243,7 +243,7 @@ describe('the fieldloom command', function () {
   });
 
   it('says a bad DATABASE_URL without its password', async () => {
-    for (const url of ['oracle://u:hunter2@host/db', 'mysql://u:hunter2@host/db', 'hunter2']) {
+    for (const url of ['oracle://u:hunter2@host/db', 'mysql://u:hunter2@host', 'hunter2']) {
       const { code, problem } = await runScript(COMMAND, ['access', 'list'], {
         ...environment,
         DATABASE_URL: url,

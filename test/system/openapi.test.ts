@@ -105,6 +105,7 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
     await expect200('/stores');
     await expect200('/stores/{store_id}/machines', { values: store });
     await expect200('/stores/{store_id}/machines/history', { values: store, query: '?relay_id=1&limit=5' });
+    await expect200('/stores/{store_id}/controllers/history', { values: store, query: '?limit=5' });
     await expect200('/stores/{store_id}/machines/statistics', {
       values: store,
       query: '?from=2024-01-15T00:00:00Z&to=2024-01-16T00:00:00Z',

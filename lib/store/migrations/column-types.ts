@@ -32,7 +32,14 @@ export function columnTypes(dialect: Store['dialect']): ColumnTypes {
     case 'sqlite':
       return { ...common, bytes: 'blob', tableEnd: sql`` };
     case 'postgres':
-      return { ...common, bytes: 'bytea', tableEnd: sql`` };
+      // Other collations order text by a language's rules; pages and ids go by the bytes.
+      return {
+        ...common,
+        key: sql`varchar(64) collate "C"`,
+        longKey: sql`varchar(255) collate "C"`,
+        bytes: 'bytea',
+        tableEnd: sql``,
+      };
     case 'mysql':
       // MySQL's own collations take A for a, and two spaces for one.
       return {
