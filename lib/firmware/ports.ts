@@ -20,6 +20,8 @@ export interface ImageInfo {
 /** Where images are; a `fieldloom-firmware-files` node provides it. */
 export interface FirmwareFiles {
   image(imageId: string): Promise<ImageInfo | undefined> | ImageInfo | undefined;
+  /** Asks before an image is removed: `needed` answers why it may not be, or undefined. @returns what ends it */
+  holdBack?(needed: (imageId: string) => Promise<string | undefined>): () => void;
   /** A signed URL that works until `expiresAt`, epoch ms. */
   url(imageId: string, expiresAt: number): Promise<string> | string;
 }

@@ -126,7 +126,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     prefix: options.settings?.prefix ?? '',
     refused: (letter) => tell('refused', letter),
   });
-  let stopState: (() => void) | undefined;
+  const disposals: (() => void)[] = [];
   let ready: Promise<void> | undefined;
   let closed = false;
 
@@ -221,14 +221,25 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     }
   }
 
+  /** Why an image may not be removed. */
+  async function needed(imageId: string): Promise<string | undefined> {
+    await start();
+    for (const { plan, rollout } of fleet.rollouts.values()) {
+      if (plan.image.imageId === imageId && !isOver(rollout)) return `rollout ${plan.id} is ${rollout.state}`;
+    }
+    return undefined;
+  }
+
   async function load(): Promise<void> {
+    const release = files.holdBack?.(needed);
+    if (release !== undefined) disposals.push(release);
     const found = await loadWhenPossible();
     for (const stored of found.rollouts) fleet.addRollout(stored, await store.controllersOf(stored.plan.id));
     for (const deployment of found.deployments) {
       fleet.add(deployment);
       deadlines.set(deployment.id, deployment.wakeAt);
     }
-    stopState = link.onState(onState);
+    disposals.push(link.onState(onState));
     for (const entry of [...fleet.rollouts.values()]) {
       const { rollout, plan } = entry;
       deadlines.set(tickKey(plan.id), rollout.wakeAt);
@@ -411,7 +422,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
 
     async close() {
       closed = true;
-      stopState?.();
+      for (const dispose of disposals) dispose();
       deadlines.stop();
       await deployments.idle();
     },

@@ -13,6 +13,7 @@ import { CLOSE, createLiveHub, type LiveHub } from '../../lib/web/live-hub.js';
 import { guardOf, watchUsers } from '../runtime/guard.js';
 import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
+import { addReplay } from '../runtime/replay.js';
 import { addUpgrade } from '../runtime/upgrade.js';
 import { checkRollout, firmwareRoutes } from './rest.js';
 
@@ -90,6 +91,11 @@ export function serveFirmware({ RED, store, rollouts, log }: Served) {
   }
 
   const disposals = [
+    addReplay(RED, 'firmware', async (letter) => {
+      const refusal = await opened(rollouts()).replay(letter);
+      if (refusal === undefined) return { accepted: true };
+      return { accepted: false, code: refusal.code, message: refusal.message };
+    }),
     routes(RED).add(firmwareRoutes({ queries, rollouts: () => opened(rollouts()) })),
     addUpgrade(RED, '/realtime/firmware/{rollout_id}', (socket, { parameters, principal }) => {
       void join(socket, parameters['rollout_id'] ?? '', principal);
