@@ -118,6 +118,8 @@ export function createProgress(options: ProgressOptions): Progress {
         entry.rollout = step.rollout;
         if (step.rollout !== previous) {
           const { type } = task.event;
+          if (step.rollout.wakeAt !== previous.wakeAt)
+            deadlines.set(tickKey(entry.plan.id), step.rollout.wakeAt);
           options.stepped({ entry, previous, event: type, effects: step.effects, at: clock.now() });
         }
         task.done(step.effects);

@@ -267,7 +267,7 @@ function take(rollout: Rollout, event: RolloutEvent, now: number, { stages, gate
         return refuse(rollout, `the gate of stage ${event.stage} is not being asked now`);
       }
       if (event.pass) return become(rollout, { phase: 'running', reason: null, wakeAt: null });
-      return become(rollout, { reason: event.reason ?? 'the gate does not let it pass yet' });
+      return hold(rollout, event.reason ?? 'the gate does not let it pass yet');
     case 'counted':
       return {
         rollout: { ...rollout, counts: fold(rollout.counts, event.change) },
@@ -293,6 +293,12 @@ function take(rollout: Rollout, event: RolloutEvent, now: number, { stages, gate
     case 'restored':
       return { rollout, effects: { changed: false } };
   }
+}
+
+/** A gate may say the same every minute for days: only a new reason is news. */
+function hold(rollout: Rollout, reason: string): Step {
+  if (rollout.reason === reason) return { rollout, effects: { changed: false } };
+  return become(rollout, { reason });
 }
 
 function over(rollout: Rollout, state: RolloutStateName, reason: string | null, now: number): Rollout {
@@ -337,7 +343,8 @@ function follow(rollout: Rollout, now: number, { stages, gated }: RolloutContext
       if (rollout.wakeAt !== null && rollout.wakeAt > now) return undefined;
       return {
         rollout: { ...rollout, wakeAt: now + GATE_AGAIN_MS },
-        effects: { changed: true, askGate: rollout.stage },
+        // Nothing to store: after a restart it is asked at once.
+        effects: { changed: false, askGate: rollout.stage },
       };
     case 'running':
       if (successThresholdReached(counts, plan) || (rollout.overruled && hasEnded(counts))) {

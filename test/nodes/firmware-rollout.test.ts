@@ -54,7 +54,7 @@ describe('the firmware rollout node', function () {
 
   const base = () => [
     { id: 'store', type: 'fieldloom-store', url },
-    { id: 'files', type: 'fieldloom-firmware-files' },
+    { id: 'files', type: 'test-firmware-files' },
   ];
   const node = (settings: object = {}, wires = outputs.map((id) => [id])) => ({
     ...{ id: 'n', type: 'fieldloom-firmware-rollout', store: 'store', files: 'files', connection: '' },

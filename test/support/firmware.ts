@@ -20,7 +20,7 @@ export const testFiles: FirmwareFiles = {
 
 /** A configuration node that provides `testFiles`. */
 export function testFilesNode(RED: NodeAPI): void {
-  defineNode(RED, 'fieldloom-firmware-files', ({ provide }) => {
+  defineNode(RED, 'test-firmware-files', ({ provide }) => {
     provide(testFiles);
     return {};
   });
