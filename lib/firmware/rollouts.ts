@@ -9,21 +9,16 @@ import type { Link } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import { createRedelivery } from '../core/redelivery.js';
 import { type FirmwareCounters, newFirmwareCounters } from './counters.js';
-import {
-  type Deployment,
-  isActive,
-  isRetriable,
-  isTerminal,
-  isVerifying,
-  scheduled,
-} from './deployment-record.js';
+import { type Deployment, isActive, isTerminal, isVerifying, scheduled } from './deployment-record.js';
 import type { DeploymentEvent } from './deployment-step.js';
 import { createDeployments, type DeploymentChange, type Submitted } from './deployments.js';
 import { createFleet, type FleetRollout } from './fleet.js';
 import { type Arrival, createInbox, type Refused } from './inbox.js';
-import { parseRolloutRequest, planOf, ROLLOUT_DEFAULTS, type RolloutDefaults, targetKey } from './plan.js';
+import { parseRolloutRequest, planOf, ROLLOUT_DEFAULTS, type RolloutDefaults } from './plan.js';
 import type { FirmwareFiles, FirmwareStore, StoredRollout } from './ports.js';
 import { createProgress, type RolloutChange, tickKey } from './progress.js';
+import { createReach } from './reach.js';
+import { countOfRetry, retriesOf } from './retry.js';
 import { type CountChange, draft, isOver, type RolloutEvent } from './rollout.js';
 import { createStarter, pumpKey } from './starter.js';
 
@@ -107,19 +102,15 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
   const fleet = createFleet();
   const listeners = new Set<RolloutsListener>();
   const counters = newFirmwareCounters();
-  /** Controllers that someone has called online or offline. */
-  const presence = new Map<string, boolean>();
   const deadlines = createDeadlines<string>(clock, due);
   const deployments = createDeployments({
     ...{ store, files, link, clock, log, fleet, deadlines, committed },
     prefix: options.settings?.prefix ?? '',
   });
   const progress = createProgress({ store, clock, deadlines, gated: options.gated, stepped });
-  const connected = () => link.state === 'connected';
-  const starter = createStarter({
-    ...{ fleet, deployments, clock, log, deadlines, connected },
-    seemsReachable: (deployment) => presence.get(targetKey(deployment)) !== false,
-  });
+  const reach = createReach({ fleet, store, link });
+  const { connected, seemsReachable } = reach;
+  const starter = createStarter({ fleet, deployments, clock, log, deadlines, connected, seemsReachable });
   const inbox = createInbox({
     ...{ store, clock, fleet, deployments, counters },
     isRepeated: createRedelivery(store),
@@ -197,18 +188,13 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
   }
 
   async function tick(deployment: Deployment): Promise<void> {
-    const { storeId, controllerId } = deployment;
-    const told = presence.get(targetKey(deployment));
-    const online = told ?? (await store.isOnline(storeId, controllerId)) ?? true;
-    await deployments.submit(deployment.id, { type: 'tick', reachable: online && connected() });
+    const reachable = await reach.isReachable(deployment);
+    await deployments.submit(deployment.id, { type: 'tick', reachable });
   }
 
-  /** Those that waited for the connection, or for their controller, go on. */
-  async function reached(ids: Iterable<string>): Promise<void> {
-    for (const id of ids) {
-      const deployment = fleet.deployment(id);
-      if (deployment === undefined || !deployment.waiting) continue;
-      if (presence.get(targetKey(deployment)) === false) continue;
+  /** Those that waited for the connection, or for their controller. */
+  function goOn(ids: Iterable<string>): void {
+    for (const id of reach.waitingOf(ids)) {
       background(deployments.submit(id, { type: 'reachable' }), `deployment ${id}`);
     }
   }
@@ -216,7 +202,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
   function onState(): void {
     if (!connected()) return;
     for (const entry of fleet.rollouts.values()) {
-      background(reached(entry.open), `rollout ${entry.plan.id}`);
+      goOn(entry.open);
       starter.pump(entry);
     }
   }
@@ -346,30 +332,15 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
         });
       }
       const ended = await store.deploymentsIn(rolloutId, ['FAILED', 'TIMED_OUT', 'CANCELLED']);
-      const wanted = deploymentIds === undefined ? undefined : new Set(deploymentIds);
-      const chosen = ended.filter((old) => isRetriable(old) && (wanted === undefined || wanted.has(old.id)));
-      if (chosen.length === 0 || (wanted !== undefined && chosen.length < wanted.size)) {
+      const now = clock.now();
+      const retries = retriesOf(ended, deploymentIds, now);
+      if (retries === undefined) {
         fleet.settle(entry);
         const text = 'there is no such deployment that has failed, timed out or been cancelled';
         throw new FieldloomError('conflict', text, { details: { state: entry.rollout.state } });
       }
-      const now = clock.now();
-      const retries = chosen.map((old) => {
-        const { rolloutId: _, storeId, controllerId, stage, position } = old;
-        const id = v7();
-        const given = { id, rolloutId, storeId, controllerId, stage, position, correlationId: randomUUID() };
-        return {
-          old: { ...old, retriedBy: id, revision: old.revision + 1 },
-          expectedRevision: old.revision,
-          next: scheduled(given, now),
-        };
-      });
       await store.retry(retries, now);
-      const changes = retries.map(
-        ({ old, next }): CountChange => ({
-          ...{ stage: next.stage, from: old.state, to: next.state, stuck: 0 },
-        }),
-      );
+      const changes = retries.map(countOfRetry);
       const current = fleet.rollouts.get(rolloutId) ?? entry;
       for (const { next } of retries) fleet.add(next);
       return actOn(current, { type: 'retried', changes });
@@ -397,8 +368,8 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
 
     async reportPresence(storeId, controllerId, online) {
       await start();
-      presence.set(targetKey({ storeId, controllerId }), online);
-      if (online) await reached(fleet.controller({ storeId, controllerId }).open);
+      reach.report({ storeId, controllerId }, online);
+      if (online) goOn(fleet.controller({ storeId, controllerId }).open);
     },
 
     listen(listener) {
