@@ -87,7 +87,6 @@ export interface Rollouts {
   reportVersion(storeId: string, controllerId: string, version: string): Promise<void>;
   /** Whether a controller is there, as someone else has found out. */
   reportPresence(storeId: string, controllerId: string, online: boolean): Promise<void>;
-  /** A flow has begun or ceased to answer the gate. */
   listen(listener: RolloutsListener): () => void;
   count(): { rollouts: number; inProgress: number; scheduled: number };
   close(): Promise<void>;

@@ -6,6 +6,7 @@ const SUITES = [
   '../system/store-commit.test.js',
   '../system/store-keeping.test.js',
   '../system/store-laundry.test.js',
+  '../system/store-firmware.test.js',
 ];
 
 for (const [name, variable] of [
