@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { benchFleet } from './fleet.js';
 import { benchIngest } from './ingest.js';
+import { benchRollout } from './rollout.js';
 
 const PEERS = join(__dirname, '../../bench/peers');
 
@@ -42,6 +43,12 @@ program
   .addOption(new Option('--controllers <n>', 'controllers').default(5000).argParser(whole))
   .addOption(new Option('--minutes <n>', 'minutes after all are connected').default(5).argParser(whole))
   .action((options: { controllers: number; minutes: number }) => benchFleet(options));
+
+program
+  .command('rollout')
+  .description('a staged firmware rollout to its end, against a bare publisher of as many messages')
+  .addOption(new Option('--controllers <n>', 'controllers').default(10_000).argParser(whole))
+  .action((options: { controllers: number }) => benchRollout(options));
 
 program.parseAsync().then(
   () => process.exit(0),

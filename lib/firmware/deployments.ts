@@ -41,8 +41,6 @@ export interface Deployments {
    * @throws what the store rejects with
    */
   submit(id: string, event: DeploymentEvent, message?: Arrived): Promise<Submitted | undefined>;
-  /** Events that wait for the store. */
-  readonly pending: number;
   /** Fulfils when nothing is on its way. */
   idle(): Promise<void>;
 }
@@ -265,9 +263,6 @@ export function createDeployments(options: DeploymentsOptions): Deployments {
 
   return {
     submit,
-    get pending() {
-      return tails.size;
-    },
     async idle() {
       if (tails.size === 0) return;
       await new Promise<void>((resolve) => {

@@ -20,8 +20,6 @@ export interface Arrival {
   resumedAt?: number;
 }
 
-export type Refused = Refusal;
-
 export interface InboxOptions {
   store: FirmwareStore;
   clock: Clock;

@@ -183,12 +183,12 @@ function hasEnded({ states, stuck }: StageCounts): boolean {
 /** Shares that a person wrote in decimals must not be missed by the last bit. */
 const reaches = (count: number, share: number, of: number) => count >= share * of - 1e-9;
 
-export function errorThresholdReached(counts: StageCounts, { errorThreshold }: StagePlan): boolean {
+function errorThresholdReached(counts: StageCounts, { errorThreshold }: StagePlan): boolean {
   const errors = errorsOf(counts);
   return errors > 0 && reaches(errors, errorThreshold, asked(counts));
 }
 
-export function successThresholdReached(counts: StageCounts, { successThreshold }: StagePlan): boolean {
+function successThresholdReached(counts: StageCounts, { successThreshold }: StagePlan): boolean {
   const of = asked(counts);
   if (reaches(counts.states.COMPLETED, successThreshold, of)) return successThreshold > 0 || hasEnded(counts);
   return false;

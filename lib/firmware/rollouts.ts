@@ -4,6 +4,7 @@ import { backoffDelay } from '../core/backoff.js';
 import type { Clock } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
 import { createDeadlines } from '../core/deadlines.js';
+import type { Refusal } from '../core/envelope.js';
 import { asError, FieldloomError, hasCode } from '../core/errors.js';
 import type { Link } from '../core/link.js';
 import type { Log } from '../core/log.js';
@@ -13,7 +14,7 @@ import { type Deployment, isActive, isTerminal, isVerifying, scheduled } from '.
 import type { DeploymentEvent } from './deployment-step.js';
 import { createDeployments, type DeploymentChange, type Submitted } from './deployments.js';
 import { createFleet, type FleetRollout } from './fleet.js';
-import { type Arrival, createInbox, type Refused } from './inbox.js';
+import { type Arrival, createInbox } from './inbox.js';
 import { parseRolloutRequest, planOf, ROLLOUT_DEFAULTS, type RolloutDefaults } from './plan.js';
 import type { FirmwareFiles, FirmwareStore, StoredRollout } from './ports.js';
 import { createProgress, type RolloutChange, tickKey } from './progress.js';
@@ -55,7 +56,7 @@ export interface Rollouts {
    */
   handle(arrival: Arrival): Promise<void>;
   /** Reads a dead letter again. @returns what is still wrong with it */
-  replay(letter: DeadLetter): Promise<Refused | undefined>;
+  replay(letter: DeadLetter): Promise<Refusal | undefined>;
   /**
    * A new rollout.
    * @param body as of `POST /firmware/rollouts`

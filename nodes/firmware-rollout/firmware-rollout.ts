@@ -33,6 +33,9 @@ const STATUS_MS = 500;
 const GATE = 0;
 const PUBLISH = 4;
 
+/** Stores whose rollouts a node drives. */
+const driven = new WeakSet<Store>();
+
 export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-firmware-rollout', (context) => {
     const { config, log, closed, status } = context;
@@ -71,7 +74,16 @@ export = (RED: NodeAPI): void => {
 
     async function begin(): Promise<Rollouts> {
       status('waiting', 'store');
-      open = await store;
+      const found = await store;
+      if (driven.has(found)) {
+        throw new FieldloomError(
+          'conflict',
+          'another firmware rollout node drives the rollouts of this store',
+        );
+      }
+      driven.add(found);
+      open = found;
+      disposals.push(() => driven.delete(found));
       const started = createRollouts({
         ...{ store: firmwareStore(open), files, link, clock: systemClock, log, settings },
         gated: () => context.wired(GATE),

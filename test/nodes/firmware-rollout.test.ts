@@ -201,6 +201,14 @@ describe('the firmware rollout node', function () {
     assert.equal(errorsOf('n').length, 6);
   });
 
+  it('is alone on its store: a second one says so and does nothing', async () => {
+    const second = { ...node({}, [[], [], [], [], []]), id: 'second' };
+    const flow = [...base(), node({}, ungated), second, ...collectors];
+    const { send } = await loadFlow([storeNode, testFilesNode, rolloutNode], flow);
+    await assert.rejects(send('second', create()), { code: 'conflict' });
+    await send('n', create());
+  });
+
   describe('with the embedded broker', () => {
     let port: number;
     let login: { username: string; password: string };

@@ -8,7 +8,7 @@ import express from 'express';
 import RED from 'node-red';
 import { Access } from '../../lib/access/access.js';
 import { openStore } from '../../lib/store/open.js';
-import { freePort } from './ports.js';
+import { freePort, listening } from './ports.js';
 
 const PACKAGE = join(__dirname, '../../..');
 
@@ -24,16 +24,19 @@ export class RolloutGateway {
     readonly directory: string,
     readonly port: number,
     readonly mqttPort: number,
-    readonly service: Login,
+    /** One a connection: a login has one session. */
+    readonly services: Login[],
     readonly ackTimeout: string,
   ) {}
 
-  /** With an MQTT login that may use every topic, and the users `ann` (admin) and `bob` (of `bobStore`). */
-  static async create({ bobStore = '', ackTimeout = '30' } = {}): Promise<RolloutGateway> {
+  /** With MQTT logins that may use every topic, and the users `ann` (admin) and `bob` (of `bobStore`). */
+  static async create({ bobStore = '', ackTimeout = '30', services = 1 } = {}): Promise<RolloutGateway> {
     const directory = await mkdtemp(join(tmpdir(), 'fieldloom-rollout-'));
     const store = await openStore(`sqlite:${join(directory, 'fieldloom.db')}`);
     const access = await Access.open(store);
-    const service = await access.addClient({ role: 'service' });
+    const logins: Login[] = [];
+    for (let count = 0; count < services; count += 1)
+      logins.push(await access.addClient({ role: 'service' }));
     await access.addUser('ann', 'a long password', { admin: true });
     await access.addUser('bob', 'a long password', { stores: bobStore === '' ? [] : [bobStore] });
     access.close();
@@ -47,7 +50,7 @@ export class RolloutGateway {
       join(directory, 'test-firmware-files.html'),
       "<script>RED.nodes.registerType('test-firmware-files', {category: 'config', defaults: {}});</script>",
     );
-    return new RolloutGateway(directory, await freePort(), await freePort(), service, ackTimeout);
+    return new RolloutGateway(directory, await freePort(), await freePort(), logins, ackTimeout);
   }
 
   get url(): string {
@@ -56,6 +59,14 @@ export class RolloutGateway {
 
   get mqttUrl(): string {
     return `mqtt://127.0.0.1:${this.mqttPort}`;
+  }
+
+  get service(): Login {
+    return this.services[0] as Login;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   async start(): Promise<void> {
@@ -68,6 +79,7 @@ export class RolloutGateway {
     });
     exit.catch(() => {});
     await Promise.race([once(child, 'message'), exit]);
+    await listening(mqttPort);
   }
 
   async kill(): Promise<void> {
