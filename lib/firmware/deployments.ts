@@ -7,7 +7,7 @@ import { channelOf, firmwareTopic, format, type OutgoingFirmwareMessage } from '
 import { transition } from './deployment.js';
 import { type Deployment, isActive, isTerminal } from './deployment-record.js';
 import type { DeploymentEffects, DeploymentEvent } from './deployment-step.js';
-import type { Fleet } from './fleet.js';
+import type { Fleet, FleetRollout } from './fleet.js';
 import type { FirmwareFiles, FirmwareStore, HistoryRecord, MessageRecord, RolloutPlan } from './ports.js';
 import { type CountChange, isOver, maySend } from './rollout.js';
 
@@ -29,6 +29,8 @@ export interface DeploymentsOptions {
   fleet: Fleet;
   prefix: string;
   deadlines: Deadlines<string>;
+  /** A step of the rollout is on its way to the store, which may be that it is over. */
+  isDeciding(rollout: FleetRollout): boolean;
   /** Called once for each committed change, in the order of each deployment's events. */
   committed(change: DeploymentChange, count: CountChange | undefined): void;
 }
@@ -101,10 +103,11 @@ export function createDeployments(options: DeploymentsOptions): Deployments {
     return { type: 'cancel', reason: `the rollout is ${rollout.state}` };
   }
 
-  /** Its rollout was paused while it was about to start. */
+  /** Its rollout was paused, or begins to decide something, while it was about to start. */
   function isHeld({ rolloutId }: Deployment): boolean {
-    const rollout = fleet.rollouts.get(rolloutId)?.rollout;
-    return rollout !== undefined && !maySend(rollout) && !isOver(rollout);
+    const entry = fleet.rollouts.get(rolloutId);
+    if (entry === undefined) return false;
+    return options.isDeciding(entry) || (!maySend(entry.rollout) && !isOver(entry.rollout));
   }
 
   async function happen(

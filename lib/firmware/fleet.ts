@@ -45,6 +45,8 @@ export interface Fleet {
   take(rollout: FleetRollout): string | undefined;
   /** Waits until its controller is free. */
   block(deployment: Deployment): void;
+  /** Its controller is free: those that wait for it may begin. */
+  release(deployment: Deployment): void;
   /** Forgets a rollout that is over and has no deployment that has not ended. */
   settle(rollout: FleetRollout): void;
 }
@@ -64,7 +66,9 @@ export function createFleet(): Fleet {
     return found;
   }
 
-  function free(controller: FleetController): void {
+  function release(deployment: Deployment): void {
+    const controller = controllerOf(deployment);
+    if (controller.active !== deployment.id) return;
     controller.active = undefined;
     for (const id of controller.waiting) {
       const waiting = deployments.get(id);
@@ -130,7 +134,7 @@ export function createFleet(): Fleet {
       rollout.open.delete(deployment.id);
       controller.open.delete(deployment.id);
       controller.waiting.delete(deployment.id);
-      if (controller.active === deployment.id) free(controller);
+      release(deployment);
       settle(rollout);
     },
 
@@ -151,6 +155,7 @@ export function createFleet(): Fleet {
     },
 
     settle,
+    release,
 
     block(deployment) {
       controllerOf(deployment).waiting.add(deployment.id);

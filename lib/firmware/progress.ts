@@ -22,12 +22,16 @@ export interface ProgressOptions {
   gated(): boolean;
   /** Called after each step: what has changed is stored. */
   stepped(change: RolloutChange): void;
+  /** Called when a rollout has decided: no step of it is on its way any more. */
+  decided(entry: FleetRollout): void;
 }
 
 /** Takes rollouts forward, one event of a rollout after the other. */
 export interface Progress {
   /** Fulfils when the event has been taken, and stored where it has changed anything but counts. */
   submit(entry: FleetRollout, event: RolloutEvent): Promise<RolloutEffects>;
+  /** A step of it is on its way to the store: what it may do next is not known yet. */
+  isDeciding(entry: FleetRollout): boolean;
 }
 
 interface Task {
@@ -132,6 +136,7 @@ export function createProgress(options: ProgressOptions): Progress {
       }
     }
     queue.running = false;
+    options.decided(entry);
   }
 
   function submit(entry: FleetRollout, event: RolloutEvent): Promise<RolloutEffects> {
@@ -141,5 +146,5 @@ export function createProgress(options: ProgressOptions): Progress {
     });
   }
 
-  return { submit };
+  return { submit, isDeciding: (entry) => queueOf(entry).running };
 }

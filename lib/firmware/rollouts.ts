@@ -105,12 +105,19 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
   const deadlines = createDeadlines<string>(clock, due);
   const deployments = createDeployments({
     ...{ store, files, link, clock, log, fleet, deadlines, committed },
+    isDeciding: (entry) => progress.isDeciding(entry),
     prefix: options.settings?.prefix ?? '',
   });
-  const progress = createProgress({ store, clock, deadlines, gated: options.gated, stepped });
+  const progress = createProgress({
+    ...{ store, clock, deadlines, gated: options.gated, stepped },
+    decided: (entry) => starter.pump(entry),
+  });
+  const { isDeciding } = progress;
   const reach = createReach({ fleet, store, link });
   const { connected, seemsReachable } = reach;
-  const starter = createStarter({ fleet, deployments, clock, log, deadlines, connected, seemsReachable });
+  const starter = createStarter({
+    ...{ fleet, deployments, clock, log, deadlines, connected, seemsReachable, isDeciding },
+  });
   const inbox = createInbox({
     ...{ store, clock, fleet, deployments, counters },
     isRepeated: createRedelivery(store),
@@ -152,8 +159,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     const endedNow = isTerminal(deployment.state) && !isTerminal(previous.state);
     if (entry !== undefined) starter.pump(entry);
     // Whoever waits for this controller may begin.
-    if (endedNow)
-      for (const other of fleet.rollouts.values()) if (other.freed.length > 0) starter.pump(other);
+    if (endedNow) starter.pumpFreed();
   }
 
   function stepped(change: RolloutChange): void {
@@ -162,7 +168,6 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     if (effects.askGate !== undefined) tell('gate', entry, effects.askGate);
     if (effects.cancelAll) cancelAll(entry);
     fleet.settle(entry);
-    starter.pump(entry);
   }
 
   function cancelAll(entry: FleetRollout): void {

@@ -14,6 +14,7 @@ export interface StarterOptions {
   log: Log;
   deadlines: Deadlines<string>;
   connected(): boolean;
+  isDeciding(rollout: FleetRollout): boolean;
   /** Nobody has said that its controller is away. */
   seemsReachable(deployment: Deployment): boolean;
 }
@@ -21,6 +22,8 @@ export interface StarterOptions {
 export interface Starter {
   /** Starts what may be started now: stages, places, rate and busy controllers decide. */
   pump(rollout: FleetRollout): void;
+  /** Starts what has waited for a controller that is free now. */
+  pumpFreed(): void;
 }
 
 /** The deadline key at which a rollout with a rate may start more. */
@@ -39,7 +42,7 @@ export function createStarter(options: StarterOptions): Starter {
 
   function pump(rollout: FleetRollout): void {
     const { plan } = rollout;
-    while (options.connected() && maySend(rollout.rollout)) {
+    while (options.connected() && maySend(rollout.rollout) && !options.isDeciding(rollout)) {
       if (rollout.places + rollout.starting >= plan.maxInProgress) return;
       const now = clock.now();
       if (plan.ratePerMinute !== null && rollout.nextStartAt > now) {
@@ -91,12 +94,19 @@ export function createStarter(options: StarterOptions): Starter {
       rollout.starting -= 1;
       if (done === undefined || done.deployment.state === 'SCHEDULED') {
         // It did not begin: its turn comes again.
-        if (controller.active === deployment.id) controller.active = undefined;
+        fleet.release(deployment);
         rollout.freed.push(deployment.id);
-        pumpLater(rollout, clock.now() + AGAIN_MS);
-      } else if (!isActive(done.deployment.state)) pump(rollout);
+        if (done === undefined) pumpLater(rollout, clock.now() + AGAIN_MS);
+      }
+      if (done === undefined || isActive(done.deployment.state)) return;
+      pump(rollout);
+      pumpFreed();
     });
   }
 
-  return { pump };
+  function pumpFreed(): void {
+    for (const rollout of fleet.rollouts.values()) if (rollout.freed.length > 0) pump(rollout);
+  }
+
+  return { pump, pumpFreed };
 }

@@ -18,6 +18,8 @@ export interface ModelStore extends FirmwareStore {
   readonly rollouts: Map<string, StoredRollout>;
   readonly lines: HistoryRecord[];
   readonly letters: DeadLetter[];
+  /** What `onLine` has thrown. */
+  readonly violations: Error[];
   readonly pending: number;
   /** Commits so many of the oldest units. */
   step(units?: number): Promise<void>;
@@ -38,6 +40,7 @@ export function modelFirmwareStore(): ModelStore {
   const lines: HistoryRecord[] = [];
   const letters: DeadLetter[] = [];
   const units: { commit(): void; resolve(): void; reject(error: Error): void }[] = [];
+  const violations: Error[] = [];
   let check: (line: HistoryRecord) => void = () => {};
 
   const later = (commit: () => void) =>
@@ -53,7 +56,12 @@ export function modelFirmwareStore(): ModelStore {
   };
   const tell = (line: HistoryRecord) => {
     lines.push(line);
-    check(line);
+    try {
+      check(line);
+    } catch (error) {
+      // Thrown here it would look like the store's own failure.
+      violations.push(error as Error);
+    }
   };
   function count(rolloutId: string, change: CountChange): void {
     const stored = rollouts.get(rolloutId) as StoredRollout;
@@ -90,7 +98,7 @@ export function modelFirmwareStore(): ModelStore {
     [...deployments.values()].filter((each) => each.rolloutId === rolloutId && each.retriedBy === null);
 
   const model: ModelStore = {
-    ...{ deployments, rollouts, lines, letters },
+    ...{ deployments, rollouts, lines, letters, violations },
     get pending() {
       return units.length;
     },

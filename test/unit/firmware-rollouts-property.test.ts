@@ -291,7 +291,8 @@ function checkCounts(world: World): void {
   }
 }
 
-describe('firmware rollouts with loss, repetition, reordering and restarts of both ends', () => {
+describe('firmware rollouts with loss, repetition, reordering and restarts of both ends', function () {
+  this.timeout(240_000); // thousands of schedules, on a machine that does other work too
   it('keep their promises in any order of events', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -330,6 +331,7 @@ describe('firmware rollouts with loss, repetition, reordering and restarts of bo
           for (const { state, stuck } of world.store.deployments.values()) {
             if (state !== 'SCHEDULED') assert.ok(isTerminal(state) || stuck, `it has ended, not ${state}`);
           }
+          if (world.store.violations[0] !== undefined) throw world.store.violations[0];
           await world.rollouts.close();
         },
       ),
