@@ -47,6 +47,8 @@ export interface Fleet {
   block(deployment: Deployment): void;
   /** Its controller is free: those that wait for it may begin. */
   release(deployment: Deployment): void;
+  /** Rollouts that are not over; targets that are under way, and those that wait for their turn. */
+  count(): { rollouts: number; inProgress: number; scheduled: number };
   /** Forgets a rollout that is over and has no deployment that has not ended. */
   settle(rollout: FleetRollout): void;
 }
@@ -156,6 +158,18 @@ export function createFleet(): Fleet {
 
     settle,
     release,
+
+    count() {
+      const sum = { rollouts: 0, inProgress: 0, scheduled: 0 };
+      for (const { rollout } of rollouts.values()) {
+        if (!isOver(rollout)) sum.rollouts += 1;
+        for (const { states } of rollout.counts) {
+          sum.inProgress += states.SENT + states.IN_PROGRESS + states.CANCELLING;
+          sum.scheduled += states.SCHEDULED;
+        }
+      }
+      return sum;
+    },
 
     block(deployment) {
       controllerOf(deployment).waiting.add(deployment.id);

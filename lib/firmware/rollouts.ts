@@ -382,19 +382,7 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
       return () => listeners.delete(listener);
     },
 
-    count() {
-      let inProgress = 0;
-      let waiting = 0;
-      let rollouts = 0;
-      for (const { rollout } of fleet.rollouts.values()) {
-        if (!isOver(rollout)) rollouts += 1;
-        for (const { states } of rollout.counts) {
-          inProgress += states.SENT + states.IN_PROGRESS + states.CANCELLING;
-          waiting += states.SCHEDULED;
-        }
-      }
-      return { rollouts, inProgress, scheduled: waiting };
-    },
+    count: fleet.count,
 
     async close() {
       closed = true;
