@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.js';
+import { createDeadlines } from '../core/deadlines.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import type { Link } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import { whenPossible } from '../core/when-possible.js';
 import { type Arrival, createAckIntake } from './ack-intake.js';
 import { type Counters, newCounters } from './counters.js';
-import { createDeadlines } from './deadlines.js';
 import { createDeviceQueues } from './device-queues.js';
 import { createDriver, type Driven, drawRevision, drivenOf } from './driver.js';
 import { logExecution, logTransition } from './log-lines.js';

@@ -9,6 +9,7 @@ const SUITES = [
   '../system/store-command.test.js',
   '../system/store-device.test.js',
   '../system/store-pond.test.js',
+  '../system/store-firmware.test.js',
 ];
 
 for (const [name, variable] of [
