@@ -48,6 +48,8 @@ export const ERROR_CODES = [
   'token_keys_unavailable',
   // HTTP
   'unsupported_media_type',
+  'range_not_satisfiable',
+  'too_many_downloads',
   'internal',
 ] as const;
 

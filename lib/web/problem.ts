@@ -41,6 +41,8 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   invalid_token: 401,
   token_keys_unavailable: 503,
   unsupported_media_type: 415,
+  range_not_satisfiable: 416,
+  too_many_downloads: 503,
   internal: 500,
 };
 

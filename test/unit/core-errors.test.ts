@@ -45,6 +45,8 @@ describe('error codes', () => {
       'too_many_attempts',
       'invalid_token',
       'unsupported_media_type',
+      'range_not_satisfiable',
+      'too_many_downloads',
       'internal',
     ];
     for (const code of published) assert.ok((ERROR_CODES as readonly string[]).includes(code), code);
