@@ -28,9 +28,8 @@ function rangeOf(header: string | undefined, size: number): [number, number] | '
     return Number(suffix) === 0 ? 'unsatisfiable' : [Math.max(0, size - Number(suffix)), size - 1];
   }
   const start = Number(first);
-  const end = last === undefined ? size - 1 : Number(last);
-  if (end < start) return undefined;
-  return start >= size ? 'unsatisfiable' : [start, Math.min(end, size - 1)];
+  if (last !== undefined && Number(last) < start) return undefined;
+  return start >= size ? 'unsatisfiable' : [start, Math.min(Number(last ?? size), size - 1)];
 }
 
 const wholeSeconds = (ms: number) => Math.floor(ms / 1000) * 1000;

@@ -46,13 +46,12 @@ async function* pieces(request: RawRequest): AsyncGenerator<Uint8Array> {
 
 /**
  * Drops what a client still sends after its request was answered, for a few seconds; then the connection is ended.
- * Call it before the answer is written.
+ * (Ended at once, the client's system would throw the answer away unread.)
  */
-export function dropBody(request: IncomingMessage, response: ServerResponse): void {
+export function dropBody(request: IncomingMessage): void {
   if (request.complete) return;
-  if (!response.headersSent) response.setHeader('Connection', 'close');
   const timer = systemClock.setTimer(() => request.destroy(), LINGER_MS);
-  request.once('close', () => timer.cancel());
+  for (const over of ['end', 'close']) request.once(over, () => timer.cancel());
   request.on('error', () => {}); // it may well go away
   request.resume();
 }

@@ -108,7 +108,7 @@ function createRegistry(RED: NodeAPI): Registry {
     handle(request, response, next) {
       const withBody = request.method !== 'HEAD';
       const fail = (error: unknown) => {
-        dropBody(request, response);
+        dropBody(request);
         const answered = problem(error);
         // What is our own fault tells the client nothing: the reason is for the log.
         if (answered.status === 500)
