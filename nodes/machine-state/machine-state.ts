@@ -1,10 +1,10 @@
 import type { NodeAPI } from 'node-red';
 import { systemClock, type Timer } from '../../lib/core/clock.js';
-import { FieldloomError } from '../../lib/core/errors.js';
 import type { Link, Subscription } from '../../lib/core/link.js';
 import { type Backend, createBackend } from '../../lib/laundry/backend.js';
 import { laundryStore } from '../../lib/store/laundry.js';
 import type { Store } from '../../lib/store/store.js';
+import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
 import { positiveNumber } from '../runtime/numbers.js';
 import { addLaundryFigures } from './figures.js';
@@ -22,17 +22,6 @@ interface Config {
 
 /** The status is written at most so often, ms: thousands of controllers may come at once. */
 const STATUS_MS = 500;
-
-/** What a message of a wire carries, as bytes. Node-RED's `mqtt in` makes an object of JSON by itself. */
-function bytesOf(payload: unknown): Buffer {
-  if (Buffer.isBuffer(payload)) return payload;
-  if (typeof payload === 'string') return Buffer.from(payload);
-  if (payload !== null && typeof payload === 'object') return Buffer.from(JSON.stringify(payload));
-  throw new FieldloomError(
-    'invalid_input',
-    `msg.payload is ${payload === null ? 'null' : typeof payload}: accepted is a Buffer, a string or an object`,
-  );
-}
 
 export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-machine-state', (context) => {
@@ -88,14 +77,7 @@ export = (RED: NodeAPI): void => {
         show();
       },
       async input(message) {
-        if (typeof message.topic !== 'string' || message.topic === '') {
-          throw new FieldloomError(
-            'invalid_input',
-            'msg.topic is missing: accepted is the topic of the message',
-          );
-        }
-        const arrival = { topic: message.topic, payload: bytesOf(message.payload), receivedAt: Date.now() };
-        await (await ready).handle(arrival);
+        await (await ready).handle(arrivalOf(message));
       },
       async close() {
         statusTimer?.cancel();
