@@ -54,6 +54,10 @@ export function agentFiles({
     async fetch(deploymentId, file, signal, onProgress) {
       try {
         await ready();
+      } catch (error) {
+        return { outcome: 'refused', errors: [`the folder cannot be used: ${asError(error).message}`] };
+      }
+      try {
         const path = pathOf(deploymentId);
         const result = await download({
           url: file.fileUrl,

@@ -43,9 +43,11 @@ export function createOutbox(options: OutboxOptions): Outbox {
     action: firmwareTopic('action', prefix).format(parameters),
     ack: firmwareTopic('ack', prefix).format(parameters),
   };
-  /** Newest known of each deployment that has replies under way. */
-  const records = new Map<string, AgentRecord>();
-  const underWay = new Set<string>();
+  /**
+   * Of each deployment with replies, the newest record, and the numbers of those that are under way or that the
+   * broker has taken while the record does not say so yet.
+   */
+  const sending = new Map<string, { record: AgentRecord; numbers: Set<number> }>();
   const timers = new Set<Timer>();
   let closed = false;
 
@@ -55,7 +57,6 @@ export function createOutbox(options: OutboxOptions): Outbox {
     attempt: number,
   ): void {
     const { deploymentId } = record;
-    const key = `${deploymentId} ${number}`;
     const type = EVENTS[reply];
     const message = {
       ...{ storeId, controllerId, correlationId, deploymentId, type },
@@ -63,10 +64,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
       timestamp: clock.now(),
       errors: [...record.errors],
     };
-    underWay.add(key);
     link.publish(topics[channelOf(type)], format(message, offsetMinutes), { qos: 1 }).then(
       () => {
-        underWay.delete(key);
         if (!closed) onTold({ deploymentId, number });
       },
       (error: unknown) => {
@@ -75,10 +74,9 @@ export function createOutbox(options: OutboxOptions): Outbox {
         log.debug(`firmware: ${type} was not taken, again in ${delay} ms: ${asError(error).message}`);
         const timer = clock.setTimer(() => {
           timers.delete(timer);
-          underWay.delete(key);
-          const now = records.get(deploymentId);
+          const now = sending.get(deploymentId)?.record;
           const pending = now?.replies.find((other) => other.number === number);
-          // A newer one of its kind has taken its place.
+          // Else a newer one of its kind has taken its place.
           if (now !== undefined && pending !== undefined) publish(now, pending, attempt + 1);
         }, delay);
         timers.add(timer);
@@ -88,10 +86,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   return {
     send(record) {
-      if (record.replies.length === 0) records.delete(record.deploymentId);
-      else records.set(record.deploymentId, record);
-      for (const pending of record.replies) {
-        if (!underWay.has(`${record.deploymentId} ${pending.number}`)) publish(record, pending, 0);
+      const { deploymentId, replies } = record;
+      const known = sending.get(deploymentId)?.numbers;
+      if (replies.length === 0) sending.delete(deploymentId);
+      else sending.set(deploymentId, { record, numbers: new Set(replies.map(({ number }) => number)) });
+      for (const pending of replies) {
+        if (known?.has(pending.number) !== true) publish(record, pending, 0);
       }
     },
     close() {

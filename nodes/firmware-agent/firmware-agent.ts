@@ -50,7 +50,8 @@ export = (RED: NodeAPI): void => {
     const wired = wiredLink((publish) => context.send(null, null, null, { ...publish }));
     const link = connection?.link ?? wired;
     const userDirectory = (RED.settings as { userDir?: string }).userDir ?? '.';
-    const folder = config.directory || join(userDirectory, 'firmware-agent', controllerId);
+    // A folder of its own: what is not of this agent's deployments is removed from it.
+    const folder = join(config.directory || join(userDirectory, 'firmware-agent'), controllerId);
     const allowedHosts = (config.allowedHosts ?? '').split(/[\s,]+/).filter((host) => host !== '');
     const publicKey = config.verifyWith ? readPublicKey(config.verifyWith) : undefined;
     const settings = {
