@@ -20,7 +20,7 @@ export interface AgentFilesOptions {
 }
 
 /** One deployment's file, and what lies beside it while it grows. */
-const OURS = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.bin(\.json)?$/;
+const OURS = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.bin(\.json(\.new)?)?$/;
 
 /** The agent's files in a folder, brought there by HTTP. */
 export function agentFiles({
@@ -35,8 +35,7 @@ export function agentFiles({
 
   async function remove(deploymentId: string): Promise<void> {
     const path = pathOf(deploymentId);
-    await rm(`${path}.json`, { force: true });
-    await rm(path, { force: true });
+    for (const file of [`${path}.json.new`, `${path}.json`, path]) await rm(file, { force: true });
   }
 
   return {

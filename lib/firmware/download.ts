@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises';
 import type { Clock } from '../core/clock.js';
 import { asError } from '../core/errors.js';
 import { urlProblem } from './agent-judge.js';
@@ -58,7 +58,11 @@ async function readGrown(path: string): Promise<Grown> {
   }
 }
 
-const writeGrown = (path: string, grown: Grown) => writeFile(`${path}.json`, JSON.stringify(grown));
+/** At once or not at all: half of it would be worth nothing. */
+async function writeGrown(path: string, grown: Grown): Promise<void> {
+  await writeFile(`${path}.json.new`, JSON.stringify(grown));
+  await rename(`${path}.json.new`, `${path}.json`);
+}
 
 /**
  * One try to bring a file here, or the rest of it: what an earlier one has brought is asked for no more (Range, with
