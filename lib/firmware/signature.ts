@@ -48,6 +48,6 @@ export function isSignedBy(key: KeyObject, sha256: string, signature: string): b
 
 /** The same in base64 of the URL's alphabet or with its `+` become a space: as a query may carry it. */
 export function plainBase64(text: string): string {
-  const plain = text.trim().replace(/[ -]/g, '+').replaceAll('_', '/').replace(/=+$/, '');
+  const plain = text.replace(/[ -]/g, '+').replaceAll('_', '/').replace(/=+$/, '');
   return plain.padEnd(Math.ceil(plain.length / 4) * 4, '=');
 }
