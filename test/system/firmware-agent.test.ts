@@ -35,7 +35,8 @@ describe('a controller with the rights of a controller', function () {
       ...['access', 'add', '--role', 'controller', '--store', storeId, '--controller', controllerId],
     )) as Login;
     const service = (await gateway.command('access', 'add', '--role', 'service')) as Login;
-    backend = await connectAsync(gateway.mqttUrl, service);
+    // A session that the broker keeps, as a backend has that must miss nothing.
+    backend = await connectAsync(gateway.mqttUrl, { ...service, clientId: service.username, clean: false });
     await backend.subscribeAsync([topic('ack'), topic('action')], { qos: 1 });
     backend.on('message', (from, payload) => {
       const { event_type: event, payload: body } = JSON.parse(String(payload));
