@@ -49,6 +49,8 @@ export const ERROR_CODES = [
   // HTTP
   'unsupported_media_type',
   'unprocessable',
+  'range_not_satisfiable',
+  'too_many_downloads',
   'internal',
 ] as const;
 

@@ -42,6 +42,8 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   token_keys_unavailable: 503,
   unsupported_media_type: 415,
   unprocessable: 422,
+  range_not_satisfiable: 416,
+  too_many_downloads: 503,
   internal: 500,
 };
 

@@ -46,6 +46,8 @@ describe('error codes', () => {
       'invalid_token',
       'unsupported_media_type',
       'unprocessable',
+      'range_not_satisfiable',
+      'too_many_downloads',
       'internal',
     ];
     for (const code of published) assert.ok((ERROR_CODES as readonly string[]).includes(code), code);
