@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { benchCommands } from './commands.js';
 import { benchFleet } from './fleet.js';
 import { benchIngest } from './ingest.js';
 
@@ -42,6 +43,12 @@ program
   .addOption(new Option('--controllers <n>', 'controllers').default(5000).argParser(whole))
   .addOption(new Option('--minutes <n>', 'minutes after all are connected').default(5).argParser(whole))
   .action((options: { controllers: number; minutes: number }) => benchFleet(options));
+
+program
+  .command('commands')
+  .description('commands: round trips against a bare MQTT client, cost by how many are in flight, timeouts')
+  .addOption(new Option('--commands <n>', 'commands a run').default(10_000).argParser(whole))
+  .action((options: { commands: number }) => benchCommands(options));
 
 program.parseAsync().then(
   () => process.exit(0),

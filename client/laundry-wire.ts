@@ -65,11 +65,6 @@ export interface DeadLetterWire {
   payload_base64: string;
 }
 
-export interface ListWire<Item> {
-  items: Item[];
-  next_cursor?: string | null;
-}
-
 export type LaundryMessage =
   | { type: 'snapshot'; data: StoreWire }
   | { type: 'change'; data: ChangeWire }

@@ -1,6 +1,6 @@
 import { asError, FieldloomError } from '../core/errors.js';
 import { formatInstant } from '../core/instant.js';
-import { compileSchema, type Validator } from '../core/schema.js';
+import { compileUserSchema, type Validator } from '../core/schema.js';
 import { type TopicParameters, type TopicTemplate, topicTemplate } from '../core/topic.js';
 import { addressOf, namesIn } from './address.js';
 import {
@@ -219,8 +219,7 @@ function template(setting: string, text: string, prefix = ''): TopicTemplate {
 
 function compileParameters(type: string, schema: object): Validator<unknown> {
   try {
-    // Two nodes may have the same schema; by its id it could be known only once.
-    return compileSchema<unknown>({ ...schema, $id: undefined });
+    return compileUserSchema<unknown>(schema);
   } catch (error) {
     throw invalidSetting(`parameter schema of ${type}`, asError(error).message, 'a JSON Schema (draft 7)');
   }

@@ -7,11 +7,12 @@ import { FieldloomError } from '../../lib/core/errors.js';
 import { commandStore } from '../../lib/store/command.js';
 import { ponds } from '../../lib/store/pond.js';
 import type { Store } from '../../lib/store/store.js';
+import type { ProvidedDevices } from '../device-events/provided.js';
 import { defineNode } from '../runtime/define-node.js';
 import { follow } from '../runtime/follow.js';
 import type { ProvidedStore } from '../store/store.js';
 import { createPondFeeds } from './live.js';
-import type { PondRest, ProvidedDevices } from './ports.js';
+import type { PondRest } from './ports.js';
 import { servePonds } from './serve.js';
 
 interface Config {
@@ -50,7 +51,14 @@ export = (RED: NodeAPI): void => {
       ponds: () => repository().ponds,
       executions: () => repository().commands,
       control: () => repository().control,
-      dispatcher: () => commands.current() ?? use<Dispatcher>(config.commands, 'commands'),
+      dispatcher() {
+        const dispatcher = commands.current();
+        if (dispatcher !== undefined) return dispatcher;
+        if (RED.nodes.getNode(config.commands)) {
+          throw new FieldloomError('store_unavailable', 'the command node has not opened its store yet');
+        }
+        return use<Dispatcher>(config.commands, 'commands');
+      },
       devices: () => devices.current(),
       refused({ method, path, address, principal }, { status: code, body }) {
         if (!wired(1)) return;
@@ -86,9 +94,10 @@ export = (RED: NodeAPI): void => {
       else if (commands.current() === undefined) status('waiting', 'commands');
       else status('working', 'ready');
     }
-    const commands = follow<Dispatcher>(RED, config.commands, (dispatcher) =>
-      dispatcher.listen({ changed: feeds.changed }),
-    );
+    const commands = follow<Dispatcher>(RED, config.commands, (dispatcher) => {
+      show();
+      return dispatcher.listen({ changed: feeds.changed });
+    });
     const devices = follow<ProvidedDevices>(RED, config.devices, (provided) =>
       provided.listen(feeds.devices),
     );

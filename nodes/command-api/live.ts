@@ -1,5 +1,6 @@
 import { mayRead } from '../../lib/access/policy.js';
 import type { UserPrincipal } from '../../lib/access/principal.js';
+import type { DeviceListener } from '../../lib/command/events-backend.js';
 import type { Pond } from '../../lib/command/pond.js';
 import {
   type ExecutionWithCommand,
@@ -13,7 +14,7 @@ import type { Clock } from '../../lib/core/clock.js';
 import { asError } from '../../lib/core/errors.js';
 import type { Log } from '../../lib/core/log.js';
 import { createLiveHub, type LiveHub } from '../../lib/web/live-hub.js';
-import type { DeviceListener, PondRest } from './ports.js';
+import type { PondRest } from './ports.js';
 import { checkOwner, pondOf, pondSnapshot } from './view.js';
 
 export interface LiveOptions {

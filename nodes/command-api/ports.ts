@@ -1,23 +1,10 @@
 import type { PondControl } from '../../lib/command/pond-control.js';
-import type { Alert, DeviceQueries, DeviceRecord, Dispatcher, Reading } from '../../lib/command/ports.js';
+import type { Dispatcher } from '../../lib/command/ports.js';
 import type { Clock } from '../../lib/core/clock.js';
 import type { CommandQueries } from '../../lib/store/command-queries.js';
 import type { Ponds } from '../../lib/store/pond.js';
 import type { Answer, FailedRequest } from '../../lib/web/route.js';
-
-export interface DeviceListener {
-  reading?(reading: Reading): void;
-  device?(device: DeviceRecord): void;
-  alert?(alert: Alert): void;
-}
-
-/** What a device-events node provides. */
-export interface ProvidedDevices {
-  queries: DeviceQueries;
-  /** @throws FieldloomError not_found, conflict where it was acknowledged before */
-  acknowledge(alertId: string, by: string): Promise<Alert>;
-  listen(listener: DeviceListener): () => void;
-}
+import type { ProvidedDevices } from '../device-events/provided.js';
 
 export interface PondRest {
   /** @throws FieldloomError store_unavailable while the store is not open */

@@ -13,7 +13,8 @@ import { pondProblem } from '../../lib/web/pond-problem.js';
 import { idempotencyKey, preferredWait } from '../../lib/web/preferences.js';
 import { booleanParameter, limitParameter, spanParameters, textParameter } from '../../lib/web/query.js';
 import type { Answer, Method, Request, Route } from '../../lib/web/route.js';
-import type { PondRest, ProvidedDevices } from './ports.js';
+import type { ProvidedDevices } from '../device-events/provided.js';
+import type { PondRest } from './ports.js';
 import { checkOwner, idOf, ownPond, pondView } from './view.js';
 
 const ok = (body: unknown, headers: Record<string, string> = {}): Answer => ({ status: 200, body, headers });

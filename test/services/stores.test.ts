@@ -8,6 +8,7 @@ const SUITES = [
   '../system/store-laundry.test.js',
   '../system/store-command.test.js',
   '../system/store-device.test.js',
+  '../system/store-pond.test.js',
 ];
 
 for (const [name, variable] of [

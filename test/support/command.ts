@@ -179,7 +179,7 @@ export function modelStore(): ModelStore {
   return store;
 }
 
-interface Publish {
+export interface Publish {
   topic: string;
   payload: string;
   options: PublishOptions;
@@ -195,8 +195,14 @@ export interface TestLink extends DispatcherLink {
   disconnect(): void;
 }
 
-/** @param confirms whether the broker confirms every publish by itself */
-export function testLink({ confirms = false, connected = true } = {}): TestLink {
+/**
+ * `confirms`: the broker confirms every publish by itself; `onPublish`: called at the moment of each.
+ */
+export function testLink({
+  confirms = false,
+  connected = true,
+  onPublish = (_: Publish) => {},
+} = {}): TestLink {
   const listeners = new Set<(state: LinkState) => void>();
   let state: LinkState = connected ? 'connected' : 'disconnected';
   const become = (next: LinkState) => {
@@ -218,7 +224,9 @@ export function testLink({ confirms = false, connected = true } = {}): TestLink 
         return Promise.reject(new FieldloomError('not_connected', 'no broker'));
       }
       return new Promise((confirm, fail) => {
-        publishes.push({ topic, payload: String(payload), options, confirm, fail });
+        const publish = { topic, payload: String(payload), options, confirm, fail };
+        publishes.push(publish);
+        onPublish(publish);
         if (confirms) confirm();
       });
     },

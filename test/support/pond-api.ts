@@ -1,4 +1,5 @@
 import type { UserPrincipal } from '../../lib/access/principal.js';
+import type { DeviceListener } from '../../lib/command/events-backend.js';
 import type { Pond } from '../../lib/command/pond.js';
 import { createPondControl } from '../../lib/command/pond-control.js';
 import type { ExecutionWithCommand } from '../../lib/command/pond-format.js';
@@ -11,8 +12,9 @@ import { deviceQueries } from '../../lib/store/device-queries.js';
 import { ponds } from '../../lib/store/pond.js';
 import type { Answer, FailedRequest } from '../../lib/web/route.js';
 import { createPondFeeds } from '../../nodes/command-api/live.js';
-import type { DeviceListener, PondRest, ProvidedDevices } from '../../nodes/command-api/ports.js';
+import type { PondRest } from '../../nodes/command-api/ports.js';
 import { servePonds } from '../../nodes/command-api/serve.js';
+import type { ProvidedDevices } from '../../nodes/device-events/provided.js';
 import { addGuard } from '../../nodes/runtime/guard.js';
 import { type FakeDispatcher, fakeDispatcher } from './fake-dispatcher.js';
 import { recordedLog } from './mqtt.js';

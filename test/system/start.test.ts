@@ -58,6 +58,7 @@ describe('the start command', function () {
         status: 'ok',
         broker: 'listening',
         store: 'open',
+        mqtt_port: Number(gateway.env['MQTT_PORT']),
         version,
       });
       const metrics = await fetch(`${gateway.url}/metrics`);
