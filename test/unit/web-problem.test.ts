@@ -56,8 +56,8 @@ describe('the HTTP status of an error', () => {
         'broker_unavailable',
         'store_unavailable',
         'store_closed',
-        'too_many_downloads',
         'token_keys_unavailable',
+        'too_many_downloads',
       ],
     });
   });
