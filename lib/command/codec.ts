@@ -115,5 +115,8 @@ export function ackReader(fields: AckFields): (payload: Buffer) => Acknowledgeme
   };
 }
 
-const cut = (text: string) =>
-  text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE - 1)}…` : text;
+/** Not every database takes the character 0. */
+function cut(text: string): string {
+  const clean = text.replaceAll('\0', '\ufffd');
+  return clean.length > LONGEST_MESSAGE ? `${clean.slice(0, LONGEST_MESSAGE - 1)}…` : clean;
+}

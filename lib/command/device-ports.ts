@@ -73,10 +73,10 @@ export interface DeviceMessage {
 export interface DeviceStore extends EarlierLetters {
   loadAll(): Promise<LoadedDevice[]>;
   load(device: string): Promise<LoadedDevice | undefined>;
-  /** How many readings of this device have the digest and were received after `from` and up to `to`, epoch ms. */
+  /** How many readings of this device have the digest and a time after `from` and up to `to`, epoch ms. */
   countReadings(device: string, digest: string, from: number, to: number): Promise<number>;
-  /** Whether there is a reading of this device with the digest and a time of measurement from `from` up to `to`. */
-  hasReading(device: string, digest: string, from: number, to: number): Promise<boolean>;
+  /** Whether there is a reading of this device with the digest, of any time. */
+  hasReading(device: string, digest: string): Promise<boolean>;
   loadAlert(alertId: string): Promise<StoredAlert | undefined>;
   /** @throws FieldloomError store_conflict where the stored revision is not `expectedRevision` */
   save(write: DeviceWrite): Promise<void>;

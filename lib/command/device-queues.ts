@@ -1,4 +1,4 @@
-import { Heap, type Place } from './heap.js';
+import { Heap, type Place } from '../core/heap.js';
 
 interface Waiting<T> {
   item: T;

@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.js';
+import { createDeadlines } from '../core/deadlines.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import type { Link } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import { whenPossible } from '../core/when-possible.js';
 import { type Arrival, createAckIntake } from './ack-intake.js';
 import { type Counters, newCounters } from './counters.js';
-import { createDeadlines } from './deadlines.js';
 import { createDeviceQueues } from './device-queues.js';
 import { createDriver, type Driven, drawRevision, drivenOf } from './driver.js';
 import { logExecution, logTransition } from './log-lines.js';
@@ -63,6 +63,8 @@ export interface CommandDispatcher extends Dispatcher {
    * @throws what the store rejects with; the message is then not acknowledged
    */
   handle(arrival: Arrival): Promise<void>;
+  /** Takes a dead letter again. @returns why it is refused still; undefined where it counts now */
+  replay(letter: Arrival): Promise<FieldloomError | undefined>;
 }
 
 /** How long `close` waits for the broker's word on what is on its way, ms. */
@@ -360,7 +362,12 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
     async handle(arrival) {
       checkOpen();
       await start();
-      await intake(arrival);
+      await intake.take(arrival);
+    },
+    async replay(letter) {
+      checkOpen();
+      await start();
+      return intake.replay(letter);
     },
     listen(listener) {
       listeners.add(listener);

@@ -90,9 +90,6 @@ export interface DeviceBackend {
   close(): Promise<void>;
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000;
-/** How far back a retained message may be a reading that is stored. */
-const RETAINED_MS = 30 * DAY_MS;
 const BY_CHARACTERS = 255;
 
 /**
@@ -168,13 +165,8 @@ export function createDeviceBackend(options: DeviceBackendOptions): DeviceBacken
   /** ingest.md "Same message twice" */
   async function isStored(message: DeviceEvent, arrival: DeviceArrival): Promise<boolean> {
     if (message.kind !== 'sensors') return false;
-    const { device, digest, at, receivedAt } = message;
-    if (message.numbered) return store.hasReading(device, digest, at - DAY_MS, at + DAY_MS);
-    if (message.identified) {
-      // The time of receipt is that of a clock too far ahead, and differs each time.
-      return store.hasReading(device, digest, message.clockSkew ? receivedAt - DAY_MS : at, at);
-    }
-    if (arrival.retain) return store.hasReading(device, digest, receivedAt - RETAINED_MS, receivedAt);
+    // What the broker has retained is at each start the same.
+    if (message.identified || arrival.retain) return store.hasReading(message.device, message.digest);
     return arrival.resumedAt !== undefined && (await isRepeatedReading(arrival, arrival.resumedAt));
   }
 
@@ -193,7 +185,8 @@ export function createDeviceBackend(options: DeviceBackendOptions): DeviceBacken
   }
 
   async function refuse(arrival: DeviceArrival, refusal: Refusal): Promise<void> {
-    const { topic, payload, receivedAt, resumedAt } = arrival;
+    const { topic, payload, receivedAt } = arrival;
+    const resumedAt = arrival.retain ? receivedAt : arrival.resumedAt;
     const letter: DeadLetter = { protocol: 'device', topic, payload, receivedAt, ...refusal };
     const repeated = resumedAt !== undefined && (await isRepeatedLetter(letter, resumedAt));
     const outcome = repeated ? 'duplicate' : 'refused';

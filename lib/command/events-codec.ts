@@ -46,8 +46,6 @@ export type DeviceEvent<Content = DeviceContent> = Content & {
   receivedAt: number;
   /** It says its own time or number: the same again is the same message. */
   identified: boolean;
-  /** It has a `message_id`: then its time says nothing of which message it is. */
-  numbered: boolean;
   /** SHA-256 in hex: of what identifies it, or else of its bytes. */
   digest: string;
   /** Its time was ahead of ours by too much to be believed. */
@@ -135,7 +133,6 @@ export function parseEvent(
         at: saidAt === undefined || clockSkew ? receivedAt : saidAt,
         receivedAt,
         identified: identity !== undefined,
-        numbered,
         digest: identity === undefined ? payloadDigest(payload) : digestOf(numbered, identity, content),
         clockSkew,
         original: wire,

@@ -11,6 +11,9 @@ import type { Profile } from './profile.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** True for a UUID in lower case. */
+export const isCommandId = (text: string) => UUID.test(text);
+
 /**
  * A command as it is before anything has happened to it. Its revision is 0: it is not stored.
  * @param now epoch milliseconds UTC
@@ -23,7 +26,7 @@ export function newCommand(
 ): CommandRecord {
   const { id: given, priority = 0, expiresAt = null, waitForBroker = true } = request;
   const id = typeof given === 'string' ? given.toLowerCase() : (given ?? v7());
-  if (typeof id !== 'string' || !UUID.test(id)) throw invalid('command_id', given, 'a UUID');
+  if (typeof id !== 'string' || !isCommandId(id)) throw invalid('command_id', given, 'a UUID');
   if (!Number.isSafeInteger(priority)) throw invalid('priority', priority, 'a whole number');
   if (expiresAt !== null && !Number.isSafeInteger(expiresAt))
     throw invalid('expires_at', expiresAt, 'an instant');

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
+import type { Refusal } from '../core/envelope.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import { LIVENESS, type LivenessSettings } from '../core/liveness.js';
 import type { Log } from '../core/log.js';
@@ -7,7 +8,7 @@ import { createRedelivery } from '../core/redelivery.js';
 import { watchSilence } from '../core/silence.js';
 import { whenPossible } from '../core/when-possible.js';
 import { type Chain, createChain } from './chain.js';
-import { type MachineStateMessage, metricsTopic, type Parsed, parse, type Refusal } from './codec.js';
+import { type MachineStateMessage, metricsTopic, type Parsed, parse } from './codec.js';
 import { type Counters, countRefused, countTally, newCounters } from './counters.js';
 import type { LaundryStore, MessageRecord, StateChange } from './ports.js';
 import { outcomeOf, refusedLetters } from './record.js';

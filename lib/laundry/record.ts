@@ -1,5 +1,5 @@
 import type { DeadLetter } from '../core/dead-letter.js';
-import type { Refusal } from './codec.js';
+import type { Refusal } from '../core/envelope.js';
 import type { Tally } from './state.js';
 
 /**

@@ -21,7 +21,7 @@ export interface DeviceTable {
   startup_received_at: number | null;
 }
 
-/** Append-only, one row a message. Key: device, at, id. */
+/** Append-only, one row a message. Key: device, at, id; index on device, digest. */
 export interface DeviceReadingTable {
   device: string;
   /** Time of measurement. */

@@ -31,20 +31,18 @@ export function deviceStore(store: Store): DeviceStore {
         .select((is) => is.fn.countAll<number>().as('count'))
         .where('device', '=', device)
         .where('digest', '=', digest)
-        // What says no time of its own has that of its receipt as its key.
+        // What says no time of its own has that of its receipt.
         .where('at', '>', from)
         .where('at', '<=', to)
         .executeTakeFirstOrThrow();
       return Number(count);
     },
 
-    async hasReading(device, digest, from, to) {
+    async hasReading(device, digest) {
       const row = await db
         .selectFrom('device_reading')
         .select('id')
         .where('device', '=', device)
-        .where('at', '>=', from)
-        .where('at', '<=', to)
         .where('digest', '=', digest)
         .limit(1)
         .executeTakeFirst();

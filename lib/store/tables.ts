@@ -1,5 +1,6 @@
 import type { CommandTables } from './command-tables.js';
 import type { DeviceTables } from './device-tables.js';
+import type { FirmwareTables } from './firmware-tables.js';
 
 /**
  * The tables as Kysely sees them. Every time is epoch milliseconds UTC, every truth value 0 or 1, every id of a
@@ -8,7 +9,7 @@ import type { DeviceTables } from './device-tables.js';
  * MQTT topics and filters may have 65,535 bytes, more than a key of MySQL can hold: where one is a key, the key is
  * a `..._key` column with its SHA-256 (`textKey` of ids.ts), beside the text itself.
  */
-export interface Tables extends CommandTables, DeviceTables {
+export interface Tables extends CommandTables, DeviceTables, FirmwareTables {
   laundry_controller: LaundryControllerTable;
   laundry_machine: LaundryMachineTable;
   laundry_state_change: LaundryStateChangeTable;

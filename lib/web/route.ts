@@ -9,6 +9,8 @@ export interface Route {
   /** Express style, parameters with a colon: `/access/clients/:username`. */
   path: string;
   access: RouteAccess;
+  /** Larger bodies are refused with 413; default 1 MiB. */
+  maxBodyBytes?: number;
   /** The answer. @throws FieldloomError, mapped to a status and a body by problem.ts */
   handle(request: Request): Promise<Answer>;
   /** How a failed request is answered where this path has words of its own; else by `problem` of problem.ts. */

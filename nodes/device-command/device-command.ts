@@ -10,6 +10,7 @@ import { commandStore } from '../../lib/store/command.js';
 import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
+import { addReplay } from '../runtime/replay.js';
 import { addCommandFigures } from './figures.js';
 import { OUTPUT, outputs } from './outputs.js';
 import { type Config, dispatcherSettings, profileSettings } from './settings.js';
@@ -70,6 +71,11 @@ export = (RED: NodeAPI): void => {
         started.listen({ changed: showSoon }),
         link.onState(showSoon),
         addCommandFigures(started),
+        addReplay(RED, 'command', async (letter) => {
+          const refusal = await started.replay(letter);
+          if (refusal === undefined) return { accepted: true };
+          return { accepted: false, code: refusal.code, message: refusal.message };
+        }),
       );
       context.provide(started);
       return started;

@@ -80,7 +80,7 @@ function createRegistry(RED: NodeAPI): Registry {
       parameters: found.parameters,
       query: new URL(request.url, 'http://gateway').searchParams,
       headers: request.headers,
-      body: await readJsonBody(request),
+      body: await readJsonBody(request, found.value.maxBodyBytes),
     });
   }
 

@@ -7,6 +7,9 @@ const SUITES = [
   '../system/store-keeping.test.js',
   '../system/store-laundry.test.js',
   '../system/store-command.test.js',
+  '../system/store-device.test.js',
+  '../system/store-pond.test.js',
+  '../system/store-firmware.test.js',
 ];
 
 for (const [name, variable] of [

@@ -73,8 +73,7 @@ export function modelDevices() {
     },
     countReadings: async (device, digest, from, to) =>
       matching(device, digest).filter(({ at }) => at > from && at <= to).length,
-    hasReading: async (device, digest, from, to) =>
-      matching(device, digest).some(({ at }) => at >= from && at <= to),
+    hasReading: async (device, digest) => matching(device, digest).length > 0,
     loadAlert: async (alertId) => alerts.get(alertId),
     save: (unit) => later(() => write(unit)),
     refuse: (refused, message) =>

@@ -242,6 +242,25 @@ describe('the dispatcher', () => {
     assert.equal(store.letters.length, 7, 'said a second time on that connection');
   });
 
+  it('asks the store for nothing that cannot be there, and cuts a device’s endless name', async () => {
+    const { dispatcher, store } = await site();
+    store.load = () => assert.fail('asked');
+    await dispatcher.handle(ack({ command_id: 'a\0b', success: true }, 'x'.repeat(300)));
+    assert.equal(store.letters[0]?.code, 'not_found');
+    assert.equal(store.messages[0]?.device.length, 255);
+  });
+
+  it('takes a dead letter again, and makes no new one of it', async () => {
+    const { dispatcher, store, stored } = await site();
+    const early = ack({ command_id: COMMAND_ID, success: true });
+    await dispatcher.handle(early);
+    assert.equal((await dispatcher.replay(early))?.code, 'not_found');
+    await dispatcher.submit(FEED);
+    await settle();
+    assert.equal(await dispatcher.replay(early), undefined);
+    assert.deepEqual([stored().status, store.letters.length], ['COMPLETED', 1]);
+  });
+
   it('leaves acknowledgements of another dispatcher’s commands to that one', async () => {
     const store = modelStore();
     const other = await site({ store, name: 'others' });

@@ -206,6 +206,15 @@ describe('the devices’ own messages', () => {
       assert.equal(backend.counters.duplicates, 3);
     });
 
+    it('is one row where its clock was ahead by too much at first, and the second time no more', async () => {
+      const { sensors, clock } = await gateway(rows);
+      const ahead = { temperature: 26, timestamp: iso(T + 6 * MINUTE) };
+      await done(sensors(ahead));
+      clock.advance(2 * MINUTE);
+      await done(sensors(ahead));
+      assert.equal(rows.readings.length, 1);
+    });
+
     it('is told from another one of the same time or number: nothing is lost', async () => {
       const { sensors } = await gateway(rows);
       await done(
@@ -261,6 +270,11 @@ describe('the devices’ own messages', () => {
       const second = await gateway(rows, { clock: first.clock });
       await done(second.sensors({ temperature: 25 }, { retain: true }));
       assert.equal(rows.readings.length, 1);
+      for (let start = 0; start < 2; start += 1) {
+        second.clock.advance(DAY);
+        await done(second.sensors('temperature=25', { retain: true }));
+      }
+      assert.equal(rows.letters.length, 1);
       await done(second.sensors({ temperature: 26 }, { retain: true }));
       assert.equal(rows.readings.length, 2);
     });

@@ -78,6 +78,8 @@ describe('the pond profile', () => {
     const { readAck } = createProfile(pond);
     const read = readAck(Buffer.from(JSON.stringify({ command_id: COMMAND_ID, message })));
     assert.equal(read.message?.length, 2_000);
+    const zero = readAck(Buffer.from(`{"command_id":"${COMMAND_ID}","message":"a\\u0000b"}`));
+    assert.equal(zero.message, 'a\ufffdb', 'not every database takes the character 0');
   });
 });
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { constants, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { format, idsOfTopic, metricsTopic, type Parsed, parse } from '../../lib/laundry/codec.js';
+import { idsOfTopic } from '../../lib/core/envelope.js';
+import { format, metricsTopic, type Parsed, parse } from '../../lib/laundry/codec.js';
 import { report, SEED_TIME, stateMessage } from '../support/laundry.js';
 import { CONTROLLER_ID, METRICS_TOPIC, SEED_MESSAGE, STORE_ID } from '../support/seed.js';
 

@@ -35,9 +35,11 @@ export async function device(db: Kysely<never>, types: ColumnTypes): Promise<voi
       extra: 'text?',
       digest: 'key',
     },
-    // The key is also the index of every question: a device, over a span of time.
+    // The key is also the index of what people ask: a device, over a span of time.
     ['device', 'at', 'id'],
   );
+  // For each message that says which one it is: whether it is there already, however long ago.
+  await createIndex(db, 'device_reading', ['device', 'digest']);
   await createTable(
     db,
     types,

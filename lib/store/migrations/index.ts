@@ -3,6 +3,7 @@ import { foundation } from './0001-foundation.js';
 import { command } from './0002-command.js';
 import { device } from './0003-device.js';
 import { pond } from './0004-pond.js';
+import { firmware } from './0005-firmware.js';
 import type { ColumnTypes } from './column-types.js';
 
 /** In their order. A name that has been released never changes, nor does what it does. */
@@ -12,4 +13,5 @@ export const MIGRATIONS: Readonly<Record<string, (db: Kysely<never>, types: Colu
     '0002-command': command,
     '0003-device': device,
     '0004-pond': pond,
+    '0005-firmware': firmware,
   };

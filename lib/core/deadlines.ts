@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../core/clock.js';
+import type { Clock, Timer } from './clock.js';
 import { Heap, type Place } from './heap.js';
 
 /** So many are called in one turn of the event loop; the others follow at once. */
@@ -12,11 +12,12 @@ interface Deadline<T> {
 export interface Deadlines<T> {
   /** The item's one deadline, epoch ms; null: none. */
   set(item: T, at: number | null): void;
+  readonly size: number;
   stop(): void;
 }
 
 /**
- * Many deadlines, one timer.
+ * Many deadlines, one timer: setting and removing one costs no more than the logarithm of their number.
  * @param due called with an item whose deadline has come, which then has none
  */
 export function createDeadlines<T>(clock: Clock, due: (item: T) => void): Deadlines<T> {
@@ -57,6 +58,9 @@ export function createDeadlines<T>(clock: Clock, due: (item: T) => void): Deadli
       if (at === null || stopped) return;
       places.set(item, heap.add({ item, at }));
       arm(at);
+    },
+    get size() {
+      return heap.size;
     },
     stop() {
       stopped = true;
