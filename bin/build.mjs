@@ -72,6 +72,8 @@ async function bundleClient() {
     loader: { '.css': 'text' },
     logLevel: 'warning',
   });
+  // What is bundled comes with its licence.
+  await cp('node_modules/uplot/LICENSE', 'dist/client/browser/uplot.LICENSE');
 }
 
 await rm('dist', { recursive: true, force: true });

@@ -1,6 +1,16 @@
 import { type Limits, type Parameter, valueWords, withUnit } from './pond-parameters.js';
 import type { Reading } from './pond-state.js';
 
+interface Line {
+  times: number[];
+  values: (number | null)[];
+}
+
+interface Point {
+  time: number;
+  value: number;
+}
+
 export type CurveSpan = '1h' | '24h';
 
 export const SPAN_MS: Record<CurveSpan, number> = { '1h': 3_600_000, '24h': 86_400_000 };
@@ -25,6 +35,8 @@ export interface Curve {
 /** Past so many distances of the readings around without one, the line is broken. */
 const GAP_DISTANCES = 4;
 const SHORTEST_GAP_MS = 30_000;
+/** Of the time axis, each with its least and its greatest value: more than a screen has room for. */
+const STRETCHES = 1000;
 
 export function curveOf(
   readings: readonly Reading[],
@@ -42,9 +54,8 @@ export function curveOf(
     times.push(at);
     values.push(value);
   }
-  const broken = withGaps(times, values);
   return {
-    ...broken,
+    ...thinned(withGaps(times, values), from, SPAN_MS[span] / STRETCHES),
     from,
     to,
     limits,
@@ -69,12 +80,9 @@ function rangeWords(parameter: Parameter, values: readonly number[]): string {
  * A null between two readings that lie further apart than the device's rhythm explains: much further than the readings
  * before and after, since a device may measure more often now than yesterday.
  */
-function withGaps(
-  times: readonly number[],
-  values: readonly number[],
-): { times: number[]; values: (number | null)[] } {
+function withGaps(times: readonly number[], values: readonly number[]): Line {
   const distance = (index: number) => (times[index] ?? Number.NaN) - (times[index - 1] ?? Number.NaN);
-  const withNulls: { times: number[]; values: (number | null)[] } = { times: [], values: [] };
+  const withNulls: Line = { times: [], values: [] };
   for (const [index, time] of times.entries()) {
     const around = [distance(index - 1), distance(index + 1)].filter((ms) => !Number.isNaN(ms));
     const explained = Math.max(GAP_DISTANCES * Math.max(0, ...around), SHORTEST_GAP_MS);
@@ -86,6 +94,36 @@ function withGaps(
     withNulls.values.push(values[index] ?? null);
   }
   return withNulls;
+}
+
+/** Of each stretch of time the least and the greatest value, in their order: what a day of seconds looks like. */
+function thinned(line: Line, from: number, stretchMs: number): Line {
+  if (line.times.length <= 2 * STRETCHES) return line;
+  const thin: Line = { times: [], values: [] };
+  let kept: Point[] = [];
+  let stretch = Number.NaN;
+  const flush = () => {
+    const low = kept.reduce((least, one) => (one.value < least.value ? one : least), kept[0] as Point);
+    const high = kept.reduce((most, one) => (one.value > most.value ? one : most), kept[0] as Point);
+    for (const { time, value } of kept.filter((one) => one === low || one === high)) {
+      thin.times.push(time);
+      thin.values.push(value);
+    }
+    kept = [];
+  };
+  for (const [index, time] of line.times.entries()) {
+    const value = line.values[index] ?? null;
+    const here = Math.floor((time - from) / stretchMs);
+    if (kept.length > 0 && (value === null || here !== stretch)) flush();
+    stretch = here;
+    if (value !== null) kept.push({ time, value });
+    else {
+      thin.times.push(time);
+      thin.values.push(null);
+    }
+  }
+  if (kept.length > 0) flush();
+  return thin;
 }
 
 interface Kept {

@@ -67,7 +67,7 @@ function pondState({ position, weak = false }) {
     cooled: 0,
     turbidity: 18,
     water: 88,
-    feed: between(55, 90),
+    feed: 80,
     valveUntil: 0,
     pumpTurn: now + (weak ? MINUTE : Infinity),
     pumpOff: false,
@@ -125,7 +125,7 @@ function watch(pond, values) {
 
 /** Yesterday and today, as a device sends it that had no network. */
 function tellPast({ ponds }) {
-  for (let at = now - 24 * HOUR; at < now; at += 5 * MINUTE) {
+  for (let at = now - 24 * HOUR; at < now; at += 10 * MINUTE) {
     for (const pond of ponds) say('data/sensors', measured(pond, at, calm(pond, at)));
   }
 }

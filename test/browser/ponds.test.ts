@@ -453,7 +453,7 @@ describe('page Ponds', () => {
         const found = document.querySelector<HTMLElement & { curve?: { values: unknown[] } }>(
           'fieldloom-curve',
         );
-        return (found?.curve?.values.length ?? 0) > 250;
+        return (found?.curve?.values.length ?? 0) > 140;
       });
     });
 

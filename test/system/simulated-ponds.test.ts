@@ -73,7 +73,7 @@ describe('the simulated ponds', function () {
       await eventually(async () => {
         const from = new Date(Date.now() - 25 * 3_600_000).toISOString();
         const { items } = await ask<{ items: object[] }>(`ponds/${north}/readings/?from=${from}&limit=1000`);
-        return items.length > 250 ? true : undefined;
+        return items.length > 140 ? true : undefined;
       }, 'a day of readings');
       // Its motor may be blocked: it answers all the same.
       const outcome = await fetch(`${gateway.url}/automation/ponds/${north}/control/feed/`, {

@@ -415,6 +415,24 @@ describe('a curve of a pond', () => {
     assert.ok(!curve.values.includes(null));
   });
 
+  it('is thinned to what a screen shows, and keeps every extreme and every hole', () => {
+    const day = Array.from({ length: 17_000 }, (_, index) => index).filter((at) => at < 8000 || at > 8200);
+    const wires = day.map((at) =>
+      readingWire(NOW - at * 5000, {
+        dissolved_oxygen: at === 4321 ? 1.5 : at === 9876 ? 11.5 : 7 + (at % 7) / 10,
+      }),
+    );
+    const curve = curveOf(addReadings(pond(), wires).readings, oxygen, undefined, '24h', NOW);
+    assert.ok(curve.times.length < 2100, `${curve.times.length} points`);
+    assert.ok(curve.values.includes(1.5) && curve.values.includes(11.5));
+    assert.equal(curve.values.filter((value) => value === null).length, 1);
+    assert.deepEqual(
+      curve.times,
+      curve.times.toSorted((a, b) => a - b),
+    );
+    assert.equal(curve.label, 'Oxygen, last 24 hours: 1.5 to 11.5 mg/L');
+  });
+
   it('says so where nothing was measured', () => {
     assert.equal(
       curveOf([], oxygen, undefined, '24h', NOW).label,
