@@ -14,7 +14,7 @@ const INTERVAL_MS = 30_000;
 const CONTROLLERS_A_STORE = 50;
 
 /** A value of the gateway's own /metrics. */
-async function metric(gateway: Gateway, name: string): Promise<number> {
+export async function metric(gateway: Gateway, name: string): Promise<number> {
   const text = await (await fetch(`${gateway.url}/metrics`)).text();
   const line = new RegExp(`^${name}(?:\\{[^}]*\\})? ([0-9.e+-]+)$`, 'm').exec(text);
   if (line === null) throw new Error(`/metrics has no ${name}`);

@@ -64,6 +64,13 @@ async function timeUntil(target: number, count: () => Promise<number> | number):
   }
 }
 
+const bareFlow = (clientId: string): MeasuredFlow => ({
+  clientId,
+  script: 'bare-process.js',
+  settings: (_directory, broker) => ({ url: broker, clientId, filter: FILTER }),
+  counts: true,
+});
+
 /** Lets the broker keep `messages` for the session `clientId`, so that the publisher costs nothing while we measure. */
 async function fillQueue(url: string, clientId: string, load: Load, messages: number): Promise<void> {
   const session = await connectAsync(url, { clientId, clean: false });
@@ -102,15 +109,22 @@ async function drain(name: string, url: string, options: IngestOptions, flow: Me
   }
 }
 
-/** Publishers and gateway at once, for the broker that lives in the gateway. */
-async function live(name: string, options: IngestOptions, flow: MeasuredFlow): Promise<Result> {
+/**
+ * Publishers and candidate at once, all on these cores, as it is in a plant.
+ * @param broker of another process; undefined: the candidate brings its own
+ */
+async function live(
+  name: string,
+  options: IngestOptions,
+  flow: MeasuredFlow,
+  broker?: string,
+): Promise<Result> {
   const directory = await mkdtemp(join(tmpdir(), 'fieldloom-bench-'));
   try {
-    const port = await freePort();
-    const url = `mqtt://127.0.0.1:${port}`;
+    const url = broker ?? `mqtt://127.0.0.1:${await freePort()}`;
     const logins = await flow.prepare?.(directory);
     const child = await Child.start(flow.script, flow.settings(directory, url));
-    await listening(port);
+    await listening(Number(new URL(url).port));
     const load = makeLoad(CONTROLLERS);
     const publish = async (from: number, to: number) => {
       const shared = { url, ...(logins && { logins }), load, connections: PUBLISHERS, window: 40 };
@@ -120,24 +134,35 @@ async function live(name: string, options: IngestOptions, flow: MeasuredFlow): P
       return ms;
     };
     const { file, table } = flow.rows ?? {};
-    const rows = () => (file && table ? rowsOf(join(directory, file), table) : 0);
+    // What neither stores nor counts is measured by the acknowledgements alone.
+    const counts = flow.rows !== undefined || flow.counts === true;
+    const taken = async () =>
+      file && table
+        ? rowsOf(join(directory, file), table)
+        : (await child.ask<ProcessStatistics>('statistics')).count;
     // A round through all controllers warms up, again until the candidate has subscribed.
     let next = 0;
     do {
       await publish(next, next + CONTROLLERS);
       next += CONTROLLERS;
       await new Promise((resolve) => setTimeout(resolve, 500));
-    } while (flow.rows && rows() === 0);
-    const before = rows();
+    } while (counts && (await taken()) === 0);
+    const before = await taken();
     await child.ask('statistics');
     const begun = performance.now();
     const published = await publish(next, next + options.messages);
     const { delayMs, memory } = await child.ask<ProcessStatistics>('statistics');
-    if (flow.rows) await timeUntil(before + options.messages, rows);
+    if (counts) await timeUntil(before + options.messages, taken);
     // Acknowledged is not yet stored, for a candidate that acknowledges first.
     const stored = performance.now() - begun;
     await child.stop();
-    return result(name, options.messages, flow.acknowledgesFirst ? stored : published, delayMs, memory);
+    return result(
+      name,
+      options.messages,
+      flow.acknowledgesFirst || broker ? stored : published,
+      delayMs,
+      memory,
+    );
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -158,11 +183,9 @@ export async function benchIngest(options: IngestOptions): Promise<void> {
     results.push(
       await drain('Mosquitto: fieldloom-machine-state', url, options, gatewayFlow('ours')),
       await drain('Mosquitto: mqtt in, json, function, sqlite', url, options, nodeRedOwnFlow('peer')),
-      await drain('Mosquitto: bare MQTT.js, dropping', url, options, {
-        clientId: 'bare',
-        script: 'bare-process.js',
-        settings: (_directory, broker) => ({ url: broker, clientId: 'bare', filter: FILTER }),
-      }),
+      await drain('Mosquitto: bare MQTT.js, dropping', url, options, bareFlow('bare')),
+      await live('Mosquitto, live: fieldloom-machine-state', options, gatewayFlow('live-ours'), url),
+      await live('Mosquitto, live: bare MQTT.js, dropping', options, bareFlow('live-bare'), url),
     );
     await mosquitto.stop();
   } else {
@@ -196,8 +219,13 @@ export async function benchIngest(options: IngestOptions): Promise<void> {
         ratio('Mosquitto: fieldloom-machine-state', 'Mosquitto: mqtt in, json, function, sqlite'),
       ],
       [
-        'ours against bare MQTT.js (Mosquitto)',
+        'ours against bare MQTT.js, with the publishers on the same cores (Mosquitto)',
         '0.6',
+        ratio('Mosquitto, live: fieldloom-machine-state', 'Mosquitto, live: bare MQTT.js, dropping'),
+      ],
+      [
+        'ours against bare MQTT.js, from a full queue (Mosquitto)',
+        '',
         ratio('Mosquitto: fieldloom-machine-state', 'Mosquitto: bare MQTT.js, dropping'),
       ],
       [

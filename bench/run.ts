@@ -3,9 +3,11 @@ import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { benchCommands } from './commands.js';
 import { benchFleet } from './fleet.js';
 import { benchImages } from './images.js';
 import { benchIngest } from './ingest.js';
+import { benchRollout } from './rollout.js';
 
 const PEERS = join(__dirname, '../../bench/peers');
 
@@ -49,6 +51,18 @@ program
   .addOption(new Option('--size <n>', 'MiB of the image').default(500).argParser(whole))
   .addOption(new Option('--downloads <n>', 'downloads at once').default(50).argParser(whole))
   .action((options: { size: number; downloads: number }) => benchImages(options));
+
+program
+  .command('commands')
+  .description('commands: round trips against a bare MQTT client, cost by how many are in flight, timeouts')
+  .addOption(new Option('--commands <n>', 'commands a run').default(10_000).argParser(whole))
+  .action((options: { commands: number }) => benchCommands(options));
+
+program
+  .command('rollout')
+  .description('a staged firmware rollout to its end, against a bare publisher of as many messages')
+  .addOption(new Option('--controllers <n>', 'controllers').default(10_000).argParser(whole))
+  .action((options: { controllers: number }) => benchRollout(options));
 
 program.parseAsync().then(
   () => process.exit(0),

@@ -8,12 +8,13 @@ import { laundryStore } from '../lib/store/laundry.js';
 import { openStore } from '../lib/store/open.js';
 import { prepare } from '../lib/store/prepared.js';
 import type { Statement, Store } from '../lib/store/store.js';
+import { newDatabase } from '../test/support/database.js';
 
 /**
  * What the store takes: units of three small statements a second, a laundry's saves a second and their cost on the
- * main thread, a lone commit's latency. `node dist/bench/store.js [folder of the database]`
+ * main thread, a lone commit's latency. `node dist/bench/store.js [folder or URL of a database server] [units]`
  */
-const UNITS = 300_000;
+const UNITS = Number(process.argv[3] ?? 300_000);
 /** Units that wait at once: what an MQTT connection leaves unacknowledged is bounded likewise. */
 const WINDOW = 4_000;
 
@@ -90,9 +91,18 @@ async function expectRows(store: Store, table: 'message' | 'laundry_state_change
   if (Number(found) !== rows) throw new Error(`${table} has ${found} rows instead of ${rows}`);
 }
 
+async function newBenchDatabase(where: string): Promise<{ url: string; drop(): Promise<void> }> {
+  if (where.includes('://')) return newDatabase(where);
+  const folder = await mkdtemp(join(where, 'fieldloom-bench-'));
+  return {
+    url: `sqlite:${join(folder, 'bench.db')}`,
+    drop: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
 async function main(): Promise<void> {
-  const folder = await mkdtemp(join(process.argv[2] ?? tmpdir(), 'fieldloom-bench-'));
-  const store = await openStore(`sqlite:${join(folder, 'bench.db')}`);
+  const { url, drop } = await newBenchDatabase(process.argv[2] ?? tmpdir());
+  const store = await openStore(url);
   const report = (name: string, value: number, unit: string) =>
     console.log(`${name.padEnd(52)} ${value.toFixed(value < 100 ? 2 : 0).padStart(9)} ${unit}`);
   try {
@@ -129,7 +139,7 @@ async function main(): Promise<void> {
     await expectRows(store, 'laundry_state_change', 2 * UNITS);
   } finally {
     await store.close();
-    await rm(folder, { recursive: true, force: true });
+    await drop();
   }
 }
 

@@ -3,9 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import RED from 'node-red';
+import { Access } from '../lib/access/access.js';
 import { secret } from '../lib/access/secrets.js';
 import { FieldloomError } from '../lib/core/errors.js';
 import { openStore } from '../lib/store/open.js';
+import { isSafeHost } from '../lib/web/host.js';
 import { isApiPath } from '../lib/web/router.js';
 import { health } from '../nodes/runtime/health.js';
 import { unknownApiPath } from '../nodes/runtime/http.js';
@@ -16,12 +18,15 @@ import { nodeRedSettings, PACKAGE_ROOT } from './editor.js';
 import { editorLogin } from './editor-login.js';
 import { isFree, nextFree } from './ports.js';
 import type { Settings } from './settings.js';
-import { renewSimulatedLogins, sharedLogin, simulatedControllers } from './simulated-logins.js';
+import { renewSimulatedLogins, sharedLogin, simulatedClients } from './simulated-logins.js';
+import { type DemoOwner, prepareSimulatedPonds, simulatedPonds } from './simulated-ponds.js';
 
 export interface Gateway {
   /** As in the settings, or the next free one. */
   mqttPort: number;
   flows: Composition;
+  /** Whose the simulated ponds are; undefined without simulation. */
+  demo: DemoOwner | undefined;
   /** Made at this start, to be shown once. */
   newEditorPassword: string | undefined;
   /** Fulfils when `/health` says ok; false where that does not come within `ms`. */
@@ -92,18 +97,29 @@ function publish(settings: Settings, mqttPort: number): void {
   });
 }
 
-/** Brings the database to this version before anything leans on it, and lets the simulated controllers in. */
-async function prepareStore(settings: Settings, mqttPort: number): Promise<void> {
+/** Brings the database to this version before anything leans on it, and lets the simulated machines in. */
+async function prepareStore(settings: Settings, mqttPort: number): Promise<DemoOwner | undefined> {
+  const { simulate, external, directory, host } = settings;
   const store = await openStore(settings.databaseUrl);
   try {
-    // Logins of ours are no use at another broker: there its own are used.
-    const simulate = settings.simulate && settings.external === undefined;
-    const controllers = simulatedControllers(await composeFlows(FLOWS));
-    const own = await renewSimulatedLogins(store, controllers, simulate);
-    const logins = settings.external === undefined ? own : sharedLogin(controllers, settings.external);
-    const address = settings.host === '0.0.0.0' || settings.host === '::' ? 'localhost' : settings.host;
-    const url = `mqtt://${address.includes(':') ? `[${address}]` : address}:${mqttPort}`;
-    Object.assign(process.env, logins, { FIELDLOOM_SIMULATOR_URL: settings.external?.url ?? url });
+    const access = await Access.open(store);
+    try {
+      const flows = await composeFlows(FLOWS);
+      const clients = simulatedClients(flows);
+      // Logins of ours are no use at another broker: there its own are used.
+      const own = await renewSimulatedLogins(access, clients, simulate && external === undefined);
+      const logins = external === undefined ? own : sharedLogin(clients, external);
+      const demo = await prepareSimulatedPonds(store, access, directory, simulatedPonds(flows), simulate);
+      const address = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+      const url = `mqtt://${address.includes(':') ? `[${address}]` : address}:${mqttPort}`;
+      Object.assign(process.env, logins, {
+        FIELDLOOM_SIMULATOR_URL: external?.url ?? url,
+        FIELDLOOM_SIMULATED_PAST: demo?.newPonds === true ? '1' : '',
+      });
+      return demo;
+    } finally {
+      access.close();
+    }
   } finally {
     await store.close();
   }
@@ -117,19 +133,32 @@ function answerJson(response: ServerResponse, status: number, body: object) {
   response.end(JSON.stringify(body));
 }
 
-/** `/health` and `/metrics`; every other path goes on. */
-const ownPaths: Handler = (request, response, next) => {
-  const path = request.url?.split('?')[0];
-  if (path === '/health') {
-    const { ok, parts } = health(PARTS);
-    answerJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'failed', ...parts, version });
-  } else if (path === '/metrics') {
-    metricsText().then(
-      ({ type, text }) => response.writeHead(200, { 'Content-Type': type }).end(text),
-      (error: Error) => answerJson(response, 500, { error: { code: 'internal', message: error.message } }),
-    );
-  } else next();
-};
+/** `/health` and `/metrics`; every other path goes on. @param mqttPort of the embedded broker, where that is used */
+const ownPaths =
+  (mqttPort: number | undefined): Handler =>
+  (request, response, next) => {
+    const path = request.url?.split('?')[0];
+    if (path === '/health') {
+      const { ok, parts } = health(PARTS);
+      const port = mqttPort === undefined ? {} : { mqtt_port: mqttPort };
+      answerJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'failed', ...parts, ...port, version });
+    } else if (path === '/metrics') {
+      metricsText().then(
+        ({ type, text }) => response.writeHead(200, { 'Content-Type': type }).end(text),
+        (error: Error) => answerJson(response, 500, { error: { code: 'internal', message: error.message } }),
+      );
+    } else next();
+  };
+
+/** The editor wants no login on a loopback address: only who asks by a name of ours gets there. */
+const ownNamesOnly =
+  ({ loopback, publicUrl }: Settings): Handler =>
+  (request, response, next) => {
+    const { host } = request.headers;
+    if (!loopback || isSafeHost(host, [publicUrl])) return next();
+    const message = `${JSON.stringify(host?.slice(0, 256))} is no name of this gateway: use its address, or set PUBLIC_URL`;
+    answerJson(response, 421, { error: { code: 'forbidden', message } });
+  };
 
 /**
  * While the flows start or are deployed, a path of the API that nobody serves is not unknown but early: a machine
@@ -177,7 +206,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
   const credentialSecret = await secret(settings.directory, 'credential-secret');
   const login = settings.loopback ? undefined : await editorLogin(settings.directory);
   publish(settings, mqttPort);
-  await prepareStore(settings, mqttPort);
+  const demo = await prepareStore(settings, mqttPort);
   const flows = await installFlows(FLOWS, settings.directory, {
     simulate: settings.simulate,
     credentialSecret,
@@ -188,7 +217,8 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
   server.on(
     'request',
     chain([
-      ownPaths,
+      ownNamesOnly(settings),
+      ownPaths(settings.external === undefined ? mqttPort : undefined),
       RED.httpNode as unknown as Handler,
       early(),
       unknownApiPath,
@@ -196,6 +226,10 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
       nothingHere,
     ]),
   );
+  // WebSockets do not come through the chain; who opens one on a closed socket gets nowhere.
+  server.on('upgrade', ({ headers }, socket) => {
+    if (settings.loopback && !isSafeHost(headers.host, [settings.publicUrl])) socket.destroy();
+  });
   server.listen({ host: settings.host, port: settings.port });
   await once(server, 'listening');
   await RED.start();
@@ -203,6 +237,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
   return {
     mqttPort,
     flows,
+    demo,
     newEditorPassword: login?.newPassword,
     async ready(ms) {
       const end = Date.now() + ms;

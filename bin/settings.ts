@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { FieldloomError } from '../lib/core/errors.js';
+import { databaseUrl, type Environment, fieldloomDirectory } from './database-url.js';
 
 export interface Settings {
   /** Address of every listener. */
@@ -24,8 +25,6 @@ export interface Settings {
   publicUrl: string;
   access: 'open' | 'token';
 }
-
-type Environment = Record<string, string | undefined>;
 
 function refuse(name: string, value: string, accepted: string): never {
   throw new FieldloomError('invalid_setting', `${name}=${value}: accepted is ${accepted}`, {
@@ -89,20 +88,6 @@ export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || /^127(\.\d{1,3}){3}$/.test(address);
 }
 
-function databaseUrl(environment: Environment, directory: string): string {
-  const value = text(environment, 'DATABASE_URL');
-  if (value === undefined) return `sqlite:${join(directory, 'fieldloom.db')}`;
-  if (/^sqlite:.+/.test(value)) return value;
-  const accepted =
-    'sqlite:<file>, mysql://user:password@host/database or postgres://user:password@host/database';
-  const parsed = URL.canParse(value) ? new URL(value) : undefined;
-  const known = ['mysql:', 'mariadb:', 'postgres:', 'postgresql:'];
-  if (parsed === undefined || !known.includes(parsed.protocol) || parsed.hostname === '') {
-    refuse('DATABASE_URL', withoutPassword(value), accepted);
-  }
-  return value;
-}
-
 function tls(environment: Environment): Settings['tls'] {
   const files = { TLS_CERT: text(environment, 'TLS_CERT'), TLS_KEY: text(environment, 'TLS_KEY') };
   for (const [name, file] of Object.entries(files)) {
@@ -148,7 +133,7 @@ function distinctPorts(settings: Settings) {
 export function readSettings(environment: Environment): Settings {
   const address = host(environment);
   const loopback = isLoopback(address);
-  const directory = resolve(text(environment, 'FIELDLOOM_DIR') ?? '.fieldloom');
+  const directory = fieldloomDirectory(environment);
   const httpPort = port(environment, 'PORT') ?? 1880;
   const mqttPort = port(environment, 'MQTT_PORT');
   const access = oneOf(environment, 'ACCESS', ['open', 'token'] as const) ?? (loopback ? 'open' : 'token');
@@ -171,7 +156,7 @@ export function readSettings(environment: Environment): Settings {
     mqttWsPort: port(environment, 'MQTT_WS_PORT'),
     tls: certificate,
     external: externalBroker(environment),
-    databaseUrl: databaseUrl(environment, directory),
+    databaseUrl: databaseUrl(environment),
     directory,
     simulate: (oneOf(environment, 'SIMULATE', ['0', '1'] as const) ?? '1') === '1',
     publicUrl: (url(environment, 'PUBLIC_URL', ['http:', 'https:']) ?? `http://${shown}:${httpPort}`).replace(

@@ -1,79 +1,79 @@
-import { Access } from '../lib/access/access.js';
-import type { ClientIdentity } from '../lib/access/client.js';
-import type { Store } from '../lib/store/store.js';
+import type { Access } from '../lib/access/access.js';
+import { type ClientIdentity, outsideIds } from '../lib/access/client.js';
 import type { FlowNode } from './compose.js';
 
-/** The connection's node id, and the controller that reports over it. */
-interface SimulatedController {
+/** A machine of the simulation, and the node id of the connection that it has for itself. */
+export interface SimulatedClient {
   connection: string;
-  storeId: string;
-  controllerId: string;
+  identity: ClientIdentity;
 }
 
-/** The simulated controllers of the flows: reporters on a tab of simulations. */
-export function simulatedControllers(nodes: readonly FlowNode[]): SimulatedController[] {
-  return nodes
-    .filter(
-      ({ type, connection }) =>
-        type === 'fieldloom-machine-reporter' && /^simulator-/.test(String(connection)),
-    )
-    .map(({ connection, storeId, controllerId }) => ({
-      connection: String(connection),
-      storeId: String(storeId),
-      controllerId: String(controllerId),
-    }));
+const isSimulators = (connection: unknown) => /^simulator-/.test(String(connection));
+
+/** The simulated machines of the flows: those that speak over a connection of the simulation. */
+export function simulatedClients(nodes: readonly FlowNode[]): SimulatedClient[] {
+  return nodes.flatMap((node): SimulatedClient[] => {
+    const { type, connection, broker, topic } = node;
+    if (type === 'fieldloom-machine-reporter' && isSimulators(connection)) {
+      const { storeId, controllerId } = node as { storeId?: unknown; controllerId?: unknown };
+      const identity: ClientIdentity = {
+        role: 'controller',
+        storeId: String(storeId),
+        controllerId: String(controllerId),
+      };
+      return [{ connection: String(connection), identity }];
+    }
+    const device = /^devices\/([^/]+)\/commands$/.exec(String(topic))?.[1];
+    if (type === 'mqtt in' && isSimulators(broker) && device !== undefined) {
+      return [{ connection: String(broker), identity: { role: 'device', device } }];
+    }
+    return [];
+  });
 }
 
 /** `simulator-1-connection` takes its login from `FIELDLOOM_SIMULATOR_1_USERNAME` and `…_PASSWORD`. */
-const variable = ({ connection }: SimulatedController, part: string) =>
+const variable = ({ connection }: SimulatedClient, part: string) =>
   `FIELDLOOM_${connection
     .replace(/-connection$/, '')
     .replaceAll('-', '_')
     .toUpperCase()}_${part}`;
 
-/** At another broker the simulated controllers use the login that was given for it. */
+/** At another broker the simulated machines use the login that was given for it. */
 export function sharedLogin(
-  controllers: readonly SimulatedController[],
+  clients: readonly SimulatedClient[],
   login: { username: string | undefined; password: string | undefined },
 ): Record<string, string> {
   return Object.fromEntries(
-    controllers.flatMap((controller) => [
-      [variable(controller, 'USERNAME'), login.username ?? ''],
-      [variable(controller, 'PASSWORD'), login.password ?? ''],
+    clients.flatMap((client) => [
+      [variable(client, 'USERNAME'), login.username ?? ''],
+      [variable(client, 'PASSWORD'), login.password ?? ''],
     ]),
   );
 }
 
+const keyOf = (identity: ClientIdentity) => JSON.stringify([identity.role, outsideIds(identity)]);
+
 /**
- * Gives each simulated controller a login of its own for this run, in variables that the flows name; without
- * simulation their logins are revoked.
+ * Gives each simulated machine a login of its own for this run, in variables that the flows name; without simulation
+ * their logins are revoked.
  */
 export async function renewSimulatedLogins(
-  store: Store,
-  controllers: readonly SimulatedController[],
+  access: Access,
+  clients: readonly SimulatedClient[],
   simulate: boolean,
 ): Promise<Record<string, string>> {
-  const access = await Access.open(store);
-  try {
-    const present = await access.listClients();
-    const variables: Record<string, string> = {};
-    for (const controller of controllers) {
-      const { storeId, controllerId } = controller;
-      const old = present.find(
-        ({ principal }) =>
-          principal.role === 'controller' &&
-          principal.storeId === storeId &&
-          principal.controllerId === controllerId,
-      )?.principal.username;
-      if (simulate) {
-        const identity: ClientIdentity = { role: 'controller', storeId, controllerId };
-        const login = old === undefined ? await access.addClient(identity) : await access.rotateClient(old);
-        variables[variable(controller, 'USERNAME')] = login.username;
-        variables[variable(controller, 'PASSWORD')] = login.password;
-      } else if (old !== undefined) await access.revokeClient(old);
-    }
-    return variables;
-  } finally {
-    access.close();
+  const present = new Map(
+    (await access.listClients()).map(({ principal }) => [keyOf(principal), principal.username]),
+  );
+  const variables: Record<string, string> = {};
+  for (const client of clients) {
+    const old = present.get(keyOf(client.identity));
+    if (simulate) {
+      const login =
+        old === undefined ? await access.addClient(client.identity) : await access.rotateClient(old);
+      variables[variable(client, 'USERNAME')] = login.username;
+      variables[variable(client, 'PASSWORD')] = login.password;
+    } else if (old !== undefined) await access.revokeClient(old);
   }
+  return variables;
 }

@@ -24,6 +24,13 @@ function greeting(settings: Settings, gateway: Gateway): string {
     const ws = settings.tls === undefined ? 'ws' : 'wss';
     if (settings.mqttWsPort !== undefined) say('', `${ws}://${address}:${settings.mqttWsPort}`);
   }
+  const { demo } = gateway;
+  if (demo?.taken === true) {
+    say(
+      'Ponds',
+      `none simulated: there is a user ${demo.name} already whose password is not in ${demo.passwordFile}`,
+    );
+  } else if (demo !== undefined) say('Ponds', `log in as ${demo.name}, password in ${demo.passwordFile}`);
   say('Data', settings.directory);
   if (gateway.flows === 'kept') {
     say('Flows', 'as edited in the editor; delete flows.json there to get those of this version');
@@ -34,6 +41,7 @@ function greeting(settings: Settings, gateway: Gateway): string {
   lines.push(
     '',
     '  Add a controller:  npm run -s fieldloom -- access add --role controller --store <UUID> --controller <UUID>',
+    '  Add a pond:        npm run -s fieldloom -- pond add --owner <NAME> --device <ID> --position 1 --name <TEXT>',
     '  Add a user:        npm run -s fieldloom -- user add <NAME> --password-stdin --admin',
     '',
   );

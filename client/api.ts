@@ -16,6 +16,22 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof ApiError && error.status === 0;
 }
 
+/** What a page shows of a failure. */
+export interface Problem {
+  code: string;
+  message: string;
+}
+
+/** An error of the page itself counts as a failure too (`status` -1, code `page_failed`). */
+export function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError(-1, 'page_failed', String(error));
+}
+
+export function problemOf(error: unknown): Problem {
+  const { code, message } = asApiError(error);
+  return { code, message };
+}
+
 /** Where a login lasts: `sessionStorage` in a browser, so that it ends with the tab. */
 export interface LoginStorage {
   getItem(key: string): string | null;
@@ -33,6 +49,7 @@ export interface ApiOptions {
 }
 
 interface Login {
+  username: string;
   access: string;
   refresh: string;
 }
@@ -40,6 +57,8 @@ interface Login {
 interface Ask {
   method?: 'GET' | 'POST' | 'DELETE';
   body?: unknown;
+  /** The same for every attempt at one thing: the gateway then does it once. */
+  idempotencyKey?: string;
 }
 
 const STORAGE_KEY = 'fieldloom.login';
@@ -57,10 +76,15 @@ export class Api {
     return this.readLogin() !== undefined;
   }
 
+  /** Who is logged in. */
+  get username(): string | undefined {
+    return this.readLogin()?.username;
+  }
+
   /** @throws ApiError 401 where name or password is wrong */
   async login(username: string, password: string): Promise<void> {
     const answer = await this.send('api/token/', { method: 'POST', body: { username, password } });
-    this.writeLogin(answer as Login);
+    this.writeLogin({ ...(answer as Login), username });
   }
 
   logout(): void {
@@ -113,11 +137,13 @@ export class Api {
     return this.refreshing;
   }
 
-  private async send(path: string, { method = 'GET', body }: Ask, access?: string): Promise<unknown> {
+  private async send(path: string, ask: Ask, access?: string): Promise<unknown> {
+    const { method = 'GET', body, idempotencyKey } = ask;
     const { root, fetch = globalThis.fetch, timeoutMs = 10_000 } = this.options;
     const headers: Record<string, string> = { accept: 'application/json' };
     if (access !== undefined) headers['authorization'] = `Bearer ${access}`;
     if (body !== undefined) headers['content-type'] = 'application/json';
+    if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
     let response: Response;
     let text: string;
     try {
@@ -131,7 +157,7 @@ export class Api {
     } catch {
       throw new ApiError(0, 'unreachable', 'The gateway does not answer.');
     }
-    if (!response.ok) throw problemOf(response.status, text);
+    if (!response.ok) throw refusal(response.status, text);
     if (text === '') return undefined;
     const answer = parseJson(text);
     if (answer === undefined) {
@@ -146,24 +172,30 @@ export class Api {
 
   private readLogin(): Login | undefined {
     const login = parseJson(this.options.storage.getItem(STORAGE_KEY) ?? '') as Partial<Login> | undefined;
-    return typeof login?.access === 'string' && typeof login.refresh === 'string'
+    return typeof login?.username === 'string' &&
+      typeof login.access === 'string' &&
+      typeof login.refresh === 'string'
       ? (login as Login)
       : undefined;
   }
 
-  private writeLogin({ access, refresh }: Login): void {
-    this.options.storage.setItem(STORAGE_KEY, JSON.stringify({ access, refresh }));
+  private writeLogin({ username, access, refresh }: Login): void {
+    this.options.storage.setItem(STORAGE_KEY, JSON.stringify({ username, access, refresh }));
   }
 }
 
-/** The gateway's problem answers, those of its token endpoint (`detail`), and answers of whatever stands between. */
-function problemOf(status: number, text: string): ApiError {
+/**
+ * The gateway's problem answers, those of the pond API (`success`, `error` as text; seed: pond-command-flow, Error
+ * Response Examples) and of its token endpoint (`detail`), and answers of whatever stands between.
+ */
+function refusal(status: number, text: string): ApiError {
   const body = parseJson(text) as
-    | { error?: { code?: string; message?: string }; detail?: string }
+    | { error?: { code?: string; message?: string } | string; detail?: string }
     | null
     | undefined;
-  const code = body?.error?.code ?? (status === 401 ? 'unauthenticated' : `http_${status}`);
-  const message = body?.error?.message ?? body?.detail ?? `The gateway answered with status ${status}.`;
+  const said = typeof body?.error === 'string' ? { message: body.error } : (body?.error ?? {});
+  const { code = status === 401 ? 'unauthenticated' : `http_${status}` }: { code?: string } = said;
+  const message = said.message ?? body?.detail ?? `The gateway answered with status ${status}.`;
   return new ApiError(status, code, message);
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/core/clock.js';
 import type { Api } from './api.js';
 import {
   addChanges,
+  addLiveness,
   applyLiveness,
   applyMessage,
   changeOf,
@@ -12,7 +13,8 @@ import {
 } from './laundry-state.js';
 import { STRIP_MS } from './laundry-strip.js';
 import type { ShownShop } from './laundry-view.js';
-import type { ChangeWire, LaundryMessage, ListWire, StatisticsWire, StoreWire } from './laundry-wire.js';
+import type { ChangeWire, LaundryMessage, LivenessWire, StatisticsWire, StoreWire } from './laundry-wire.js';
+import { type ListWire, listPages } from './lists.js';
 import type { FeedMessage, FeedState, LiveFeed } from './live-feed.js';
 import { Repeat } from './repeat.js';
 import { startOfDay } from './words.js';
@@ -55,7 +57,7 @@ export class FollowedShop {
 
   constructor(storeId: string, ports: FollowedShopPorts) {
     this.ports = ports;
-    this.path = `stores/${encodeURIComponent(storeId)}/machines`;
+    this.path = `stores/${encodeURIComponent(storeId)}`;
     this.shown = { shop: emptyShop(storeId), feed: { kind: 'connecting' }, loaded: false };
     const repeat = (everyMs: number, task: () => Promise<void>) =>
       new Repeat(
@@ -103,19 +105,21 @@ export class FollowedShop {
     this.generation += 1;
     this.change({ loaded: true });
     this.statistics.now();
-    this.loadHistory(this.generation).catch((error: unknown) => this.ports.failed(error));
+    for (const load of [this.loadHistory(this.generation), this.loadLiveness(this.generation)]) {
+      load.catch((error: unknown) => this.ports.failed(error));
+    }
   }
 
   private async loadStatistics(): Promise<void> {
     const now = this.ports.clock.now();
     const query = `from=${new Date(startOfDay(now)).toISOString()}&to=${new Date(now).toISOString()}`;
-    const { items } = await this.get<ListWire<StatisticsWire>>(`/statistics?${query}`);
+    const { items } = await this.get<ListWire<StatisticsWire>>(`/machines/statistics?${query}`);
     this.changeShop((shop) => forgetBefore(withStatistics(shop, items), now - STRIP_MS));
   }
 
   private async loadLastWords(): Promise<void> {
     const { generation } = this;
-    const store = await this.get<StoreWire>('');
+    const store = await this.get<StoreWire>('/machines');
     if (generation !== this.generation) return;
     for (const { controller_id, last_seen } of store.controllers) {
       this.changeShop((shop) => {
@@ -131,17 +135,21 @@ export class FollowedShop {
   /** Newest first, page by page, so that strips grow from now into the past. */
   private async loadHistory(generation: number): Promise<void> {
     const from = this.ports.clock.now() - STRIP_MS;
-    const query = `/history?from=${new Date(from).toISOString()}&limit=${HISTORY_PAGE}`;
-    let cursor: string | null | undefined;
-    for (let page = 0; page < HISTORY_PAGES; page++) {
-      const list = await this.get<ListWire<ChangeWire>>(
-        cursor ? `${query}&cursor=${encodeURIComponent(cursor)}` : query,
-      );
+    const query = `/machines/history?from=${new Date(from).toISOString()}&limit=${HISTORY_PAGE}`;
+    for await (const items of listPages<ChangeWire>(this.ports.api, this.path + query, HISTORY_PAGES)) {
       if (generation !== this.generation) return;
-      const changes = list.items.map(changeOf);
+      const changes = items.map(changeOf);
       this.changeShop((shop) => addChanges(shop, changes));
-      cursor = list.next_cursor;
-      if (!cursor) return;
+    }
+  }
+
+  /** When controllers came and went in the time of the strips. */
+  private async loadLiveness(generation: number): Promise<void> {
+    const from = new Date(this.ports.clock.now() - STRIP_MS).toISOString();
+    const path = `${this.path}/controllers/history?from=${from}&limit=${HISTORY_PAGE}`;
+    for await (const items of listPages<LivenessWire>(this.ports.api, path, HISTORY_PAGES)) {
+      if (generation !== this.generation) return;
+      this.changeShop((shop) => addLiveness(shop, items));
     }
   }
 

@@ -1,7 +1,4 @@
-export interface FirstStep {
-  title: string;
-  command: string;
-}
+import { type BrokerAddress, COMMAND, type FirstStep } from './first-step.js';
 
 const STORE = '6ba7b811-9dad-11d1-80b4-00c04fd430c8';
 const CONTROLLER = '6ba7b810-9dad-11d1-80b4-00c04fd430c8';
@@ -9,10 +6,9 @@ const CONTROLLER = '6ba7b810-9dad-11d1-80b4-00c04fd430c8';
 /**
  * What to do while there is no shop: make a login, send the first state. The commands work as they stand, but for
  * the login that the first one prints.
- * @param broker host as this page reached the gateway, and port
  * @param now epoch milliseconds UTC
  */
-export function firstSteps({ host, port }: { host: string; port: number }, now: number): FirstStep[] {
+export function firstSteps({ host, port }: BrokerAddress, now: number): FirstStep[] {
   const at = new Date(now).toISOString();
   const message = {
     version: '1.0.0',
@@ -26,7 +22,7 @@ export function firstSteps({ host, port }: { host: string; port: number }, now: 
   return [
     {
       title: 'Make a login for the shop’s controller',
-      command: `npx fieldloom access add --role controller --store ${STORE} --controller ${CONTROLLER}`,
+      command: `${COMMAND} access add --role controller --store ${STORE} --controller ${CONTROLLER}`,
     },
     {
       title: 'Send a first state with it, from any MQTT client',

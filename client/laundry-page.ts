@@ -1,16 +1,13 @@
-import type { Clock, Timer } from '../lib/core/clock.js';
-import { type Api, ApiError, isUnreachable } from './api.js';
+import type { Clock } from '../lib/core/clock.js';
+import { type Api, asApiError, isUnreachable, problemOf } from './api.js';
+import { Drawing } from './drawing.js';
 import { FollowedShop, type OpenFeed } from './followed-shop.js';
 import type { ReplayState } from './laundry-refused.js';
 import { keptStrips, STRIP_MS } from './laundry-strip.js';
-import {
-  type Filter,
-  type LaundryPageState,
-  type LaundryView,
-  type Problem,
-  viewOf,
-} from './laundry-view.js';
-import type { DeadLetterWire, ListWire } from './laundry-wire.js';
+import { type Filter, type LaundryPageState, type LaundryView, viewOf } from './laundry-view.js';
+import type { DeadLetterWire } from './laundry-wire.js';
+import type { ListWire } from './lists.js';
+import { logIn } from './login.js';
 import { Repeat } from './repeat.js';
 
 export interface LaundryPagePorts {
@@ -27,8 +24,6 @@ export interface LaundryPagePorts {
 const STORES_EVERY_MS = 500;
 const RETRY_EVERY_MS = 2000;
 const REFUSED_EVERY_MS = 5000;
-const DRAW_WITHIN_MS = 100;
-const TICK_MS = 1000;
 const REFUSED_SHOWN = 100;
 /** With more shops than this, the page begins with one of them. */
 const SHOPS_AT_ONCE = 6;
@@ -54,21 +49,22 @@ export class LaundryPage {
   };
   private hasChosen = false;
   private replayAfterLogin: string | undefined;
-  private drawTimer: Timer | undefined;
-  private drawAgain = false;
-  private tickTimer: Timer | undefined;
+  private readonly drawing: Drawing;
   private closed = false;
 
   constructor(ports: LaundryPagePorts) {
     this.ports = ports;
     const { clock } = ports;
+    this.drawing = new Drawing(clock, ports.visible, () =>
+      ports.show(viewOf(this.state, this.strips, clock.now())),
+    );
     const pace = (ms: number) => () => (this.state.reachable ? ms : RETRY_EVERY_MS);
     this.stores = new Repeat(clock, pace(STORES_EVERY_MS), () => this.whenVisible(() => this.loadStores()));
     this.refused = new Repeat(clock, pace(REFUSED_EVERY_MS), () =>
       this.whenReachable(() => this.loadRefused()),
     );
     this.draw();
-    this.tick();
+    this.drawing.tick();
     this.stores.now();
     this.refused.now();
   }
@@ -110,12 +106,9 @@ export class LaundryPage {
     const purpose = this.state.login?.purpose ?? 'read';
     this.update({ login: { pending: true, error: undefined, purpose } });
     this.draw();
-    try {
-      await this.ports.api.login(username, password);
-    } catch (error) {
-      const { status, message } = asApiError(error);
-      const text = status === 401 ? 'Name or password is wrong.' : message;
-      this.update({ login: { pending: false, error: text, purpose } });
+    const error = await logIn(this.ports.api, username, password);
+    if (error !== undefined) {
+      this.update({ login: { pending: false, error, purpose } });
       this.draw();
       return;
     }
@@ -168,8 +161,7 @@ export class LaundryPage {
     this.closed = true;
     this.stores.stop();
     this.refused.stop();
-    this.drawTimer?.cancel();
-    this.tickTimer?.cancel();
+    this.drawing.close();
     for (const storeId of [...this.followed.keys()]) this.unfollow(storeId);
   }
 
@@ -293,37 +285,9 @@ export class LaundryPage {
     this.draw();
   }
 
-  /** At once, then not again for a moment: a thousand messages a second are ten drawings. */
   private draw(): void {
-    if (this.closed) return;
-    if (this.drawTimer !== undefined) {
-      this.drawAgain = true;
-      return;
-    }
-    this.drawAgain = false;
-    this.ports.show(viewOf(this.state, this.strips, this.ports.clock.now()));
-    this.drawTimer = this.ports.clock.setTimer(() => {
-      this.drawTimer = undefined;
-      if (this.drawAgain) this.draw();
-    }, DRAW_WITHIN_MS);
+    this.drawing.draw();
   }
-
-  /** Ages go on although nothing happens. */
-  private tick(): void {
-    this.tickTimer = this.ports.clock.setTimer(() => {
-      if (this.ports.visible()) this.draw();
-      this.tick();
-    }, TICK_MS);
-  }
-}
-
-function asApiError(error: unknown): ApiError {
-  return error instanceof ApiError ? error : new ApiError(-1, 'page_failed', String(error));
-}
-
-function problemOf(error: unknown): Problem {
-  const { code, message } = asApiError(error);
-  return { code, message };
 }
 
 /** The same item stays the same object, so that what was decoded from it is kept. */

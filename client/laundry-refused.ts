@@ -1,4 +1,5 @@
-import type { AttentionView, Problem } from './laundry-view.js';
+import type { Problem } from './api.js';
+import type { AttentionView } from './laundry-view.js';
 import type { DeadLetterWire } from './laundry-wire.js';
 import { type PayloadText, payloadText } from './payload-text.js';
 import { agoWords, counted, exactTime } from './words.js';

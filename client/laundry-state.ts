@@ -2,6 +2,7 @@ import type {
   ChangeWire,
   ControllerWire,
   LaundryMessage,
+  LivenessWire,
   MachineStatus,
   MachineType,
   MachineWire,
@@ -38,6 +39,12 @@ export interface Change {
   at: number;
 }
 
+/** A controller's absence that is over: from its last word to the one that it came back with. */
+export interface Outage {
+  from: number;
+  to: number;
+}
+
 export interface Statistics {
   busyMs: number;
   busyShare: number;
@@ -52,6 +59,8 @@ export interface Shop {
   history: ReadonlyMap<string, readonly Change[]>;
   /** Newest first, of all machines. */
   recent: readonly Change[];
+  /** Of each controller, oldest first. */
+  outages: ReadonlyMap<string, readonly Outage[]>;
   /** Today's, of each machine; undefined until they came. */
   statistics: ReadonlyMap<string, Statistics> | undefined;
 }
@@ -66,6 +75,7 @@ export function emptyShop(storeId: string): Shop {
     controllers: [],
     history: new Map(),
     recent: [],
+    outages: new Map(),
     statistics: undefined,
   };
 }
@@ -119,12 +129,44 @@ export function applyLiveness(shop: Shop, controllerId: string, online: boolean,
     ...machine,
     status: online ? machine.lastStatus : ('unknown' as const),
   }));
-  return replaceController(shop, {
+  const back = online && known !== undefined && !known.online && lastSeen > known.lastSeen;
+  const told = back ? addOutages(shop, controllerId, [{ from: known.lastSeen, to: lastSeen }]) : shop;
+  return replaceController(told, {
     controllerId,
     online,
     lastSeen: Math.max(lastSeen, known?.lastSeen ?? 0),
     machines,
   });
+}
+
+/** Adds what the history says of controllers that came and went, in any order and any number of times. */
+export function addLiveness(shop: Shop, items: readonly LivenessWire[]): Shop {
+  const byController = new Map<string, { online: boolean; at: number }[]>();
+  for (const { controller_id, online, at } of items) {
+    const list = byController.get(controller_id) ?? [];
+    byController.set(controller_id, list);
+    list.push({ online, at: Date.parse(at) });
+  }
+  let added = shop;
+  for (const [controllerId, list] of byController) {
+    list.sort((a, b) => a.at - b.at);
+    const outages = list.flatMap(({ online, at }, index) => {
+      // Where the history begins with a return, its controller went away before.
+      const before = list[index - 1] ?? { online: false, at: 0 };
+      return online && !before.online ? [{ from: before.at, to: at }] : [];
+    });
+    added = addOutages(added, controllerId, outages);
+  }
+  return added;
+}
+
+/** One that comes from both sides, live and from the history, ends at the same word. */
+function addOutages(shop: Shop, controllerId: string, outages: readonly Outage[]): Shop {
+  if (outages.length === 0) return shop;
+  const byEnd = new Map((shop.outages.get(controllerId) ?? []).map((outage) => [outage.to, outage]));
+  for (const outage of outages) byEnd.set(outage.to, outage);
+  const sorted = [...byEnd.values()].sort((a, b) => a.to - b.to);
+  return { ...shop, outages: new Map(shop.outages).set(controllerId, sorted) };
 }
 
 /** Adds changes that came live or from the history, in any order and any number of times. */
@@ -149,7 +191,10 @@ export function forgetBefore(shop: Shop, from: number): Shop {
     const keepFrom = firstInside === -1 ? list.length - 1 : Math.max(0, firstInside - 1);
     history.set(key, keepFrom === 0 ? list : list.slice(keepFrom));
   }
-  return { ...shop, history };
+  const outages = new Map(
+    [...shop.outages].map(([controllerId, list]) => [controllerId, list.filter(({ to }) => to >= from)]),
+  );
+  return { ...shop, history, outages };
 }
 
 export function withStatistics(shop: Shop, items: readonly StatisticsWire[]): Shop {

@@ -1,4 +1,4 @@
-import type { Change, Controller, Machine, Shop } from './laundry-state.js';
+import type { Change, Controller, Machine, Outage, Shop } from './laundry-state.js';
 import type { MachineStatus } from './laundry-wire.js';
 
 /** One stretch of time in one status; times are epoch milliseconds UTC. */
@@ -12,15 +12,18 @@ export const STRIP_MS = 24 * 60 * 60 * 1000;
 
 /**
  * The last 24 hours of one machine as stretches without holes, oldest first.
- * Before its first known state, and since its controller went away, a machine is unknown.
+ * Before its first known state, and while its controller was away, a machine is unknown; a change with a time inside
+ * an absence was told later, and then that absence hides nothing.
  * @param changes of this machine, oldest first; may begin before the strip does
  * @param lastSeen when the controller was last heard, where it is offline now; otherwise undefined
+ * @param outages of the controller, oldest first
  */
 export function stripOf(
   machine: Pick<Machine, 'lastStatus' | 'since'>,
   changes: readonly Change[],
   lastSeen: number | undefined,
   now: number,
+  outages: readonly Outage[] = [],
 ): StripSegment[] {
   const from = now - STRIP_MS;
   const segments: StripSegment[] = [];
@@ -30,6 +33,20 @@ export function stripOf(
     const last = segments.at(-1);
     if (last?.status === status) last.to = end;
     else segments.push({ from: begin, to: end, status });
+  };
+  const away = outages.filter(
+    (outage) => !changes.some((change) => change.at > outage.from && change.at < outage.to),
+  );
+  /** As `add`, with the absences cut out. */
+  const addKnown = (start: number, end: number, status: MachineStatus) => {
+    let at = start;
+    for (const outage of away) {
+      if (outage.to <= at || outage.from >= end) continue;
+      add(at, Math.max(at, outage.from), status);
+      add(Math.max(at, outage.from), Math.min(end, outage.to), 'unknown');
+      at = Math.max(at, Math.min(end, outage.to));
+    }
+    add(at, end, status);
   };
 
   const before = changes.filter((change) => change.at <= from).at(-1);
@@ -44,12 +61,12 @@ export function stripOf(
     at = machine.since;
   }
   for (const change of inside) {
-    add(at, change.at, status);
+    addKnown(at, change.at, status);
     status = change.status;
     at = change.at;
   }
   const knownUntil = lastSeen === undefined ? now : Math.min(Math.max(lastSeen, at), now);
-  add(at, knownUntil, status);
+  addKnown(at, knownUntil, status);
   add(knownUntil, now, 'unknown');
   return segments;
 }
@@ -64,6 +81,7 @@ export function timeIn(segments: readonly StripSegment[]): Record<MachineStatus,
 interface Kept {
   machine: Machine;
   changes: readonly Change[];
+  outages: readonly Outage[];
   lastSeen: number | undefined;
   minute: number;
   segments: readonly StripSegment[];
@@ -73,8 +91,10 @@ interface Kept {
 export function keptStrips() {
   const kept = new Map<string, Kept>();
   const none: readonly Change[] = [];
+  const noOutages: readonly Outage[] = [];
   return (machine: Machine, shop: Shop, controller: Controller, now: number): readonly StripSegment[] => {
     const changes = shop.history.get(machine.key) ?? none;
+    const outages = shop.outages.get(controller.controllerId) ?? noOutages;
     const lastSeen = controller.online ? undefined : controller.lastSeen;
     const minute = Math.floor(now / 60_000);
     const key = `${shop.storeId}/${machine.key}`;
@@ -82,13 +102,14 @@ export function keptStrips() {
     const same =
       old !== undefined &&
       old.changes === changes &&
+      old.outages === outages &&
       old.lastSeen === lastSeen &&
       old.minute === minute &&
       old.machine.since === machine.since &&
       old.machine.lastStatus === machine.lastStatus;
     if (same) return old.segments;
-    const segments = stripOf(machine, changes, lastSeen, now);
-    kept.set(key, { machine, changes, lastSeen, minute, segments });
+    const segments = stripOf(machine, changes, lastSeen, now, outages);
+    kept.set(key, { machine, changes, outages, lastSeen, minute, segments });
     return segments;
   };
 }

@@ -1,3 +1,4 @@
+import type { Problem } from './api.js';
 import { type ConnectionView, connectionView } from './connection-view.js';
 import { type RefusedState, type RefusedView, refusedView } from './laundry-refused.js';
 import type { Change, Controller, Machine, Shop } from './laundry-state.js';
@@ -5,6 +6,7 @@ import type { StripSegment } from './laundry-strip.js';
 import { machineTitle, STATUS_ICONS, STATUS_WORDS, type TileView, tileView } from './laundry-tile.js';
 import type { MachineStatus } from './laundry-wire.js';
 import type { FeedState } from './live-feed.js';
+import type { LoginState } from './login.js';
 import { agoWords, clockTime, counted, durationWords, exactTime, percentWords, shortIds } from './words.js';
 
 export type Filter = MachineStatus | 'all';
@@ -15,11 +17,6 @@ export interface ShownShop {
   feed: FeedState;
   /** False until the first snapshot. */
   loaded: boolean;
-}
-
-export interface Problem {
-  code: string;
-  message: string;
 }
 
 /** All that the page knows; `viewOf` turns it into what a person reads. */
@@ -36,13 +33,11 @@ export interface LaundryPageState {
   /** When it last answered, epoch ms. */
   answeredAt: number | undefined;
   problem: Problem | undefined;
-  login: LoginState | undefined;
+  login: LaundryLogin | undefined;
   refused: RefusedState;
 }
 
-export interface LoginState {
-  pending: boolean;
-  error: string | undefined;
+export interface LaundryLogin extends LoginState {
   /** What waits for the login. */
   purpose: 'read' | 'replay';
 }
@@ -106,7 +101,7 @@ export interface ChangeView {
 export interface LaundryView {
   phase: 'loading' | 'login' | 'error' | 'empty' | 'ready';
   problem: Problem | undefined;
-  login: LoginState | undefined;
+  login: LaundryLogin | undefined;
   connection: ConnectionView;
   choices: readonly { storeId: string | undefined; label: string; chosen: boolean }[];
   shops: readonly ShopView[];

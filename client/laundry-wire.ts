@@ -37,6 +37,13 @@ export interface ChangeWire {
   received_at: string;
 }
 
+/** A controller came, or went: `at` is when it was last heard then. */
+export interface LivenessWire {
+  controller_id: string;
+  online: boolean;
+  at: string;
+}
+
 export interface StatisticsWire {
   controller_id: string;
   relay_id: number;
@@ -56,11 +63,6 @@ export interface DeadLetterWire {
   message: string;
   pointer?: string | null;
   payload_base64: string;
-}
-
-export interface ListWire<Item> {
-  items: Item[];
-  next_cursor?: string | null;
 }
 
 export type LaundryMessage =

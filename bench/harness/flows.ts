@@ -16,6 +16,8 @@ export interface MeasuredFlow {
   /** What must exist before the process starts; gives the publisher's logins where the broker wants some. */
   prepare?(directory: string): Promise<Login[] | undefined>;
   rows?: { file: string; table: string };
+  /** The process itself counts what it takes. */
+  counts?: boolean;
   /** The broker's acknowledgement says nothing of the row. */
   acknowledgesFirst?: boolean;
 }

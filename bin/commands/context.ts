@@ -1,6 +1,7 @@
 import { Access } from '../../lib/access/access.js';
 import type { Log } from '../../lib/core/log.js';
 import { openStore } from '../../lib/store/open.js';
+import type { Store } from '../../lib/store/store.js';
 import { databaseUrl, type Environment, fieldloomDirectory } from '../database-url.js';
 
 /** Where a command reads and writes; a test gives its own. */
@@ -28,14 +29,17 @@ function logTo(terminal: Terminal): Log {
   return { debug() {}, info() {}, warn: say, error: say };
 }
 
-/** Opens logins and users of this installation, whether or not the system runs, and closes them after `use`. */
-export async function withAccess<T>(terminal: Terminal, use: (access: Access) => Promise<T>): Promise<T> {
+/** Opens the database with the logins and users of this installation, whether or not the system runs, and closes them after `use`. */
+export async function withAccess<T>(
+  terminal: Terminal,
+  use: (access: Access, store: Store) => Promise<T>,
+): Promise<T> {
   const log = logTo(terminal);
   const store = await openStore(databaseUrl(terminal.environment), { log });
   try {
     const access = await Access.open(store, { log });
     try {
-      return await use(access);
+      return await use(access, store);
     } finally {
       access.close();
     }

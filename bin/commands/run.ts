@@ -4,6 +4,7 @@ import { asError, FieldloomError } from '../../lib/core/errors.js';
 import { accessCommands } from './access.js';
 import type { Terminal } from './context.js';
 import { databaseCommands } from './database.js';
+import { pondCommands } from './pond.js';
 import { userCommands } from './user.js';
 
 const EXIT_FAILURE = 1;
@@ -20,7 +21,7 @@ const processTerminal: Terminal = {
 /** The whole command line. Commander ends no process and prints no error here: `runCommand` does, in one line. */
 function createProgram(terminal: Terminal): Command {
   const program = new Command('fieldloom')
-    .description('logins, users and the database of a Fieldloom gateway, whether or not it runs')
+    .description('logins, users, ponds and the database of a Fieldloom gateway, whether or not it runs')
     .option('--json', 'print one JSON document')
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.problem, outputError: () => {} })
@@ -31,6 +32,7 @@ function createProgram(terminal: Terminal): Command {
     );
   accessCommands(program, terminal);
   userCommands(program, terminal);
+  pondCommands(program, terminal);
   databaseCommands(program, terminal);
   for (const group of program.commands) {
     for (const command of [group, ...group.commands]) command.option('--json', 'print one JSON document');

@@ -7,6 +7,8 @@ import { filterCovers, isPlainTopic, PROTOCOL_TOPICS, ROLE_TOPICS, topicParamete
 export type Resource =
   | { kind: 'store'; storeId: string }
   | { kind: 'company'; company: string }
+  /** A pond with all that belongs to it: readings, executions, alerts. */
+  | { kind: 'pond'; ownerId: number }
   | { kind: 'dead-letters' }
   | { kind: 'logins' };
 
@@ -102,6 +104,8 @@ export function mayRead(user: UserPrincipal, resource: Resource): boolean {
       return user.stores.includes(resource.storeId);
     case 'company':
       return user.companies.includes(resource.company);
+    case 'pond':
+      return user.userId === resource.ownerId;
     case 'dead-letters':
     case 'logins':
       return false;

@@ -19,6 +19,20 @@ export type FailureReason =
   | 'cancelled'
   | 'expired';
 
+/** Where a command stands in the table of transition.ts; finer than its status. */
+export type CommandPhase =
+  /** Not published: waits for its turn or for the broker. */
+  | 'queued'
+  /** An attempt is counted and handed to the link; the broker has not confirmed it. */
+  | 'publishing'
+  /** The broker has it; the acknowledgement clock runs. */
+  | 'awaiting_ack'
+  /** Waits to be sent again. */
+  | 'backoff'
+  /** Acknowledged without an outcome; the execution clock runs. */
+  | 'executing'
+  | 'ended';
+
 /** How one command is driven; stored with it, so that a changed node does not change commands on their way. */
 export interface CommandTerms {
   /** False: the device sends no acknowledgement (solar); published is completed. */
@@ -47,14 +61,15 @@ export interface CommandRecord {
   priority: number;
   terms: CommandTerms;
   status: CommandStatus;
+  phase: CommandPhase;
   reason: FailureReason | null;
   /** The device's own words, or ours for people. */
   message: string | null;
   /** Publishes begun: stored before each of them. */
   attempts: number;
-  /** A success that came after FAILED(timeout). */
+  /** Its outcome came after its end: after FAILED(timeout) a success makes it COMPLETED. */
   late: boolean;
-  /** Raised by each stored change: what compare-and-set compares. */
+  /** A number that no two writes share, drawn for each: what compare-and-set compares. */
   revision: number;
   /** Stays PENDING while the broker is away, and spends no attempt. */
   waitsForBroker: boolean;
@@ -95,6 +110,11 @@ export interface ExecutionRecord {
   completedAt: number | null;
 }
 
+/** What of an execution changes with the end of its command. */
+export type ExecutionEnd = Pick<ExecutionRecord, 'executionId' | 'completedAt'> & {
+  status: 'COMPLETED' | 'FAILED';
+};
+
 /** What a REST client may say again without a second command: its key, and what the first request was. */
 export interface IdempotencyRecord {
   userId: number;
@@ -125,8 +145,10 @@ export interface CommandWrite {
   expectedRevision: number;
   transitions: readonly CommandTransition[];
   messages: readonly MqttMessageRecord[];
-  /** Inserted with a new command, changed with its end. */
+  /** Only with a new command: its row. */
   execution?: ExecutionRecord;
+  /** How the execution of a stored command has ended. */
+  executionEnd?: ExecutionEnd;
   /** Only with a new command. */
   idempotency?: IdempotencyRecord;
 }
@@ -135,8 +157,10 @@ export interface CommandStore extends EarlierLetters {
   /** Commands of this dispatcher that have not ended, in the order of their ids. */
   loadOpen(dispatcher: string): Promise<CommandRecord[]>;
   load(id: string): Promise<CommandRecord | undefined>;
-  execution(executionId: number): Promise<ExecutionRecord | undefined>;
-  /** @throws FieldloomError store_conflict where the stored revision is not `expectedRevision` */
+  /**
+   * @throws FieldloomError store_conflict where the stored revision is not `expectedRevision`; for a new command also
+   *   where its id, its execution's id or its idempotency key is taken
+   */
   save(write: CommandWrite): Promise<void>;
   /** Transitions and messages that change no command: a duplicate acknowledgement, an anomaly. */
   note(transitions: readonly CommandTransition[], messages: readonly MqttMessageRecord[]): Promise<void>;
@@ -163,11 +187,13 @@ export interface CommandRequest {
 }
 
 export interface DispatcherListener {
-  /** After each stored change. */
+  /** After each stored change; `command` is as it is after that step. */
   changed?(command: CommandRecord, transition: CommandTransition): void;
   /** An acknowledgement that contradicts the end that is stored. */
   anomaly?(command: CommandRecord, transition: CommandTransition): void;
   refused?(letter: DeadLetter): void;
+  /** COMPLETED in time: from its first publish to its acknowledgement, as far as one run of the gateway has seen both. */
+  roundTrip?(command: CommandRecord, ms: number): void;
 }
 
 /** Drives the commands of one `device-command` node; the API and flows submit to the same one. */

@@ -50,6 +50,7 @@ export const ERROR_CODES = [
   'unsupported_media_type',
   'range_not_satisfiable',
   'too_many_downloads',
+  'unprocessable',
   'internal',
 ] as const;
 

@@ -4,12 +4,15 @@ import type { DeadLetter } from './dead-letter.js';
 /** Bytes that a resumed connection brought, told apart by digest: enough for one window of messages. */
 const REMEMBERED = 65_535;
 
+/** What tells one message from another: where it came, its bytes, and which part of it. */
+export type Comparable = Pick<DeadLetter, 'topic' | 'payload' | 'pointer'>;
+
 export interface EarlierLetters {
   /**
    * Dead letters with the same topic, payload and pointer that were received before the instant `before` (epoch ms),
    * counted back one minute from the newest of them.
    */
-  countEarlier(letter: DeadLetter, before: number): Promise<number>;
+  countEarlier(letter: Comparable, before: number): Promise<number>;
 }
 
 /** SHA-256 of a payload in hex: what tells one dead letter's bytes from another's. */
@@ -25,7 +28,7 @@ export function payloadDigest(payload: Buffer): string {
  */
 export function createRedelivery(
   store: EarlierLetters,
-): (letter: DeadLetter, resumedAt: number) => Promise<boolean> {
+): (letter: Comparable, resumedAt: number) => Promise<boolean> {
   const seen = new Map<string, number>();
   return async (letter, resumedAt) => {
     const key = `${resumedAt} ${letter.pointer ?? ''} ${letter.topic} ${payloadDigest(letter.payload)}`;

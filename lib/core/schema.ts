@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 
 export type SchemaResult<T> =
@@ -9,8 +9,16 @@ export type SchemaResult<T> =
 export type Validator<T> = (value: unknown) => SchemaResult<T>;
 
 const ajv = new Ajv({ allowUnionTypes: true, strict: true, validateFormats: true });
+/** Strictness finds mistakes in our own schemas; a user's may be written in any way that JSON Schema allows. */
+const lenient = new Ajv({ strict: false, validateFormats: true, logger: false });
 // The default export of a CommonJS package, seen from CommonJS with esModuleInterop.
-(addFormats as unknown as (instance: Ajv, formats: string[]) => void)(ajv, ['date-time', 'uuid', 'uri']);
+for (const instance of [ajv, lenient]) {
+  (addFormats as unknown as (instance: Ajv, formats: string[]) => void)(instance, [
+    'date-time',
+    'uuid',
+    'uri',
+  ]);
+}
 
 const escapePointer = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1');
 
@@ -44,7 +52,19 @@ export function registerSchema(schema: object): void {
  * same file. Compiling is slow, validating is not: compile once, at load.
  */
 export function compileSchema<T>(schema: object): Validator<T> {
-  const check = ajv.compile<T>(schema);
+  return validatorOf(ajv.compile<T>(schema));
+}
+
+/**
+ * The same for a schema that a user has written. Its `$id` is not taken: two of one name must not meet.
+ * @throws Error where it is no JSON Schema (draft 7)
+ */
+export function compileUserSchema<T>(schema: object): Validator<T> {
+  const { $id: _, ...nameless } = schema as { $id?: unknown };
+  return validatorOf(lenient.compile<T>(nameless));
+}
+
+function validatorOf<T>(check: ValidateFunction<T>): Validator<T> {
   return (value) => {
     if (check(value)) return { valid: true, value };
     const error = check.errors?.[0] as ErrorObject;

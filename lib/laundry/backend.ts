@@ -1,17 +1,17 @@
-import { backoffDelay } from '../core/backoff.js';
 import type { Clock } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
 import type { Refusal } from '../core/envelope.js';
-import { asError, FieldloomError, hasCode } from '../core/errors.js';
+import { asError, FieldloomError } from '../core/errors.js';
+import { LIVENESS, type LivenessSettings } from '../core/liveness.js';
 import type { Log } from '../core/log.js';
 import { createRedelivery } from '../core/redelivery.js';
+import { watchSilence } from '../core/silence.js';
+import { whenPossible } from '../core/when-possible.js';
 import { type Chain, createChain } from './chain.js';
 import { type MachineStateMessage, metricsTopic, type Parsed, parse } from './codec.js';
 import { type Counters, countRefused, countTally, newCounters } from './counters.js';
-import { LIVENESS, type LivenessSettings } from './liveness.js';
 import type { LaundryStore, MessageRecord, StateChange } from './ports.js';
 import { outcomeOf, refusedLetters } from './record.js';
-import { watchSilence } from './silence.js';
 import { type ControllerState, deadlineOf, type Effects, type Tally } from './state.js';
 import { createTurns } from './turns.js';
 
@@ -79,8 +79,6 @@ export interface Backend {
   /** Fulfils when nothing is on its way any more; what comes later is rejected. */
   close(): Promise<void>;
 }
-
-const RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 };
 
 /** The gateway's side of the laundry protocol (protocols.md "Laundry: machine state"). */
 export function createBackend({ store, clock, log, settings: given = {} }: BackendOptions): Backend {
@@ -232,7 +230,12 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
   }
 
   async function load(): Promise<void> {
-    const found = await loadWhenPossible();
+    const found = await whenPossible(() => store.loadAll(), {
+      what: 'laundry: the stored controllers',
+      clock,
+      log,
+      closed: () => closed,
+    });
     listeningSince = clock.now();
     for (const stored of found) {
       const { storeId, controllerId } = stored.controller;
@@ -240,21 +243,6 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
       silence.expect(deadlineOf(chain.state, settings));
     }
     loaded = true;
-  }
-
-  /** A database that is away for a moment must not keep a gateway from starting. */
-  async function loadWhenPossible(): ReturnType<LaundryStore['loadAll']> {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return await store.loadAll();
-      } catch (error) {
-        if (closed || hasCode(error, 'store_closed')) throw error;
-        log.warn(`laundry: the stored controllers cannot be read yet: ${asError(error).message}`);
-        await new Promise<void>((resolve) => {
-          clock.setTimer(resolve, backoffDelay(attempt, RETRY));
-        });
-      }
-    }
   }
 
   function start(): Promise<void> {

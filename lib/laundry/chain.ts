@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
 import { asError, hasCode } from '../core/errors.js';
-import type { LivenessSettings } from './liveness.js';
+import type { LivenessSettings } from '../core/liveness.js';
 import type { LaundryStore, LaundryWrite, MessageRecord } from './ports.js';
 import {
   type ControllerEvent,
@@ -109,6 +109,9 @@ export function createChain(
       changes: result.effects.changes,
       deadLetters: input.deadLetters,
     };
+    if (result.effects.liveness !== undefined) {
+      write.liveness = { online: state.online, at: state.lastSeen };
+    }
     const message = input.describe?.(result.effects);
     if (message !== undefined) write.message = message;
     onTheWay += 1;

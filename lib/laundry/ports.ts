@@ -48,6 +48,13 @@ export interface StateChange {
   receivedAt: number;
 }
 
+/** A controller came or went. */
+export interface LivenessChange {
+  online: boolean;
+  /** Epoch ms: of the message it came back with, or of the last one before it went away. */
+  at: number;
+}
+
 /** One line of the append-only history of messages (protocols.md "Common"). */
 export interface MessageRecord {
   direction: 'in' | 'out';
@@ -68,6 +75,7 @@ export interface LaundryWrite {
   machines: readonly MachineRecord[];
   changes: readonly StateChange[];
   deadLetters: readonly DeadLetter[];
+  liveness?: LivenessChange;
   message?: MessageRecord;
 }
 

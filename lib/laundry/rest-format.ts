@@ -1,4 +1,4 @@
-import type { ControllerRecord, MachineRecord, MachineStatus, StateChange } from './ports.js';
+import type { ControllerRecord, LivenessChange, MachineRecord, MachineStatus, StateChange } from './ports.js';
 
 /**
  * How REST and live feeds name what the laundry knows (contract.md "REST"). The only place that knows these names.
@@ -49,6 +49,11 @@ export function formatStore(storeId: string, controllers: readonly ControllerWit
           .map((machine) => formatMachine(controller, machine)),
       })),
   };
+}
+
+/** A controller came, or went: `at` is when it was last heard then. */
+export function formatLivenessChange(change: LivenessChange & { controllerId: string }) {
+  return { controller_id: change.controllerId, online: change.online, at: instant(change.at) };
 }
 
 export function formatChange(change: StateChange) {

@@ -1,5 +1,5 @@
+import { heard, type LivenessSettings, patience, type Rhythm, rhythmOf } from '../core/liveness.js';
 import type { MachineReport, MachineStateMessage } from './codec.js';
-import { heard, type LivenessSettings, patience, type Rhythm, rhythmOf } from './liveness.js';
 import type { ControllerRecord, MachineRecord, StateChange } from './ports.js';
 
 /**

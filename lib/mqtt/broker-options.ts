@@ -7,7 +7,7 @@ import type { OutboxStore } from './outbox.js';
 import type { SessionStore } from './session-changes.js';
 
 export interface BrokerLimits {
-  /** Largest packet of a client that has logged in. Default 16 MiB. */
+  /** Largest packet of a client that has logged in. Default 11 MiB: kept as a dead letter it fits every database. */
   packetBytes: number;
   /** Largest CONNECT packet. Default 64 KiB. */
   connectBytes: number;
@@ -34,7 +34,7 @@ export interface BrokerLimits {
 }
 
 export const LIMITS: BrokerLimits = {
-  packetBytes: 16 * 1024 * 1024,
+  packetBytes: 11 * 1024 * 1024,
   connectBytes: 64 * 1024,
   connectMs: 10_000,
   connections: undefined,

@@ -23,6 +23,7 @@ import type { OutboxEntry } from './outbox.js';
 import type { BrokerPacket } from './outgoing-messages.js';
 import { type Peer, Peers } from './peers.js';
 import { ReadGate } from './read-gate.js';
+import { ReadTurns } from './read-turns.js';
 import { Subscriptions } from './subscriptions.js';
 
 export type {
@@ -71,6 +72,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   readonly #publishes: ClientPublishes;
   readonly #link: EmbeddedLink;
   /** All connections, those without a login included. */
+  readonly #turns = new ReadTurns();
   readonly #arrivals = new Map<Client, { stream: Duplex; gate: ReadGate; address: string }>();
   readonly #clientListeners = new Set<(event: ClientEvent) => void>();
   readonly #refusedListeners = new Set<(event: RefusedEvent) => void>();
@@ -247,6 +249,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     const { connectBytes, packetBytes, unacknowledged } = this.#limits;
     const gate = new ReadGate(stream, {
       limits: { connectBytes, packetBytes },
+      turns: this.#turns,
       room: () => {
         const underWay = (client as unknown as ReadingInternals)._parsingBatch;
         return Math.max(0, Math.min(this.#peers.roomFor(this.#peers.of(client)), unacknowledged - underWay));

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { ReadTurns } from './read-turns.js';
 
 export interface GateLimits {
   /** Largest CONNECT packet, bytes after its fixed header. */
@@ -14,6 +15,8 @@ export interface GateOptions {
    * `wakeIfDenied` when that changes.
    */
   room(): number;
+  /** Of all gates of the broker. */
+  turns: ReadTurns;
 }
 
 /**
@@ -69,17 +72,23 @@ export class ReadGate {
     });
   }
 
-  #pump(): void {
-    const { limits, room } = this.#options;
+  readonly #pump = (): void => {
+    const { limits, room, turns } = this.#options;
     while (!this.#stream.destroyed && this.#feed !== undefined) {
       const most = room();
       this.#denied = most === 0;
       if (this.#denied) return;
-      const bytes = this.#take(most, limits.packetBytes);
+      if (turns.left === 0) {
+        turns.wait(this.#pump);
+        return;
+      }
+      const before = this.#frames.complete;
+      const bytes = this.#take(Math.min(most, turns.left), limits.packetBytes);
       if (bytes === null) return;
+      turns.take(this.#frames.complete - before);
       this.#feed(bytes);
     }
-  }
+  };
 
   /** The broker wants to read: its CONNECT packet; later it has only done with what it had. */
   #asked(): Buffer | null {

@@ -1,5 +1,5 @@
 import { FieldloomError } from '../core/errors.js';
-import type { MachineStatus, StateChange } from '../laundry/ports.js';
+import type { LivenessChange, MachineStatus, StateChange } from '../laundry/ports.js';
 import { type ControllerWithMachines, changeOf, loadControllers } from './laundry-rows.js';
 import {
   type MachineStatistics,
@@ -19,6 +19,13 @@ export interface HistoryFilter extends PageRequest {
   to?: number;
 }
 
+export interface LivenessFilter extends PageRequest {
+  controllerId?: string;
+  /** `from` inclusive, `to` exclusive, epoch ms. */
+  from?: number;
+  to?: number;
+}
+
 export interface LaundryQueries {
   /** Ids of all stores that have a controller. */
   storeIds(): Promise<string[]>;
@@ -26,6 +33,11 @@ export interface LaundryQueries {
   machinesOf(storeId: string): Promise<ControllerWithMachines[]>;
   /** State changes, newest first. @throws FieldloomError invalid_input */
   history(storeId: string, filter?: HistoryFilter): Promise<Page<StateChange & { id: string }>>;
+  /** When controllers came and went, newest first. @throws FieldloomError invalid_input */
+  livenessHistory(
+    storeId: string,
+    filter?: LivenessFilter,
+  ): Promise<Page<LivenessChange & { controllerId: string }>>;
   /**
    * What each machine of a store did inside the window.
    * @param now the present, epoch ms: a running cycle counts up to it, or up to the last word of a controller that
@@ -76,6 +88,31 @@ export function laundryQueries(store: Pick<Store, 'db'>): LaundryQueries {
         limit,
         (row) => ({ id: row.id, ...changeOf(row) }),
         (row) => [row.last_updated, row.id],
+      );
+    },
+
+    async livenessHistory(storeId, filter = {}) {
+      const { controllerId, from, to, cursor } = filter;
+      const limit = pageLimit(filter);
+      let query = db
+        .selectFrom('laundry_liveness')
+        .selectAll()
+        .where('store_id', '=', storeId)
+        .orderBy('at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(limit + 1);
+      if (controllerId !== undefined) query = query.where('controller_id', '=', controllerId);
+      if (from !== undefined) query = query.where('at', '>=', from);
+      if (to !== undefined) query = query.where('at', '<', to);
+      if (cursor !== undefined) {
+        const [at, id] = readCursor(cursor, 'number', 'string');
+        query = query.where('at', '<=', at).where((is) => is.or([is('at', '<', at), is('id', '<', id)]));
+      }
+      return pageOf(
+        await query.execute(),
+        limit,
+        (row) => ({ controllerId: row.controller_id, online: row.online === 1, at: Number(row.at) }),
+        (row) => [Number(row.at), row.id],
       );
     },
 

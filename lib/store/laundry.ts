@@ -1,15 +1,22 @@
-import type { ControllerRecord, LaundryStore, LaundryWrite, MessageRecord } from '../laundry/ports.js';
+import type {
+  ControllerRecord,
+  LaundryStore,
+  LaundryWrite,
+  LivenessChange,
+  MessageRecord,
+} from '../laundry/ports.js';
 import { deadLetterStatement, deadLetters } from './dead-letters.js';
 import { newId } from './ids.js';
 import { type LaundryQueries, laundryQueries } from './laundry-queries.js';
 import { loadControllers } from './laundry-rows.js';
+import { messageStatement } from './messages.js';
 import { insertOnce, placeholders, prepare, upsert } from './prepared.js';
 import type { Statement, Store } from './store.js';
 import type {
   LaundryControllerTable,
+  LaundryLivenessTable,
   LaundryMachineTable,
   LaundryStateChangeTable,
-  MessageTable,
 } from './tables.js';
 
 /** The laundry's rows: what its rules write and load (lib/laundry/ports.ts), and what REST and pages ask. */
@@ -67,10 +74,11 @@ function laundryStatements(store: Store) {
   const insertChange = prepare<LaundryStateChangeTable>(db, (value) =>
     insertOnce(store, 'laundry_state_change', placeholders<'laundry_state_change'>(value, CHANGE), ['id']),
   );
-  const insertMessage = prepare<MessageTable>(db, (value) =>
-    insertOnce(store, 'message', placeholders<'message'>(value, MESSAGE), ['id']),
+  const insertLiveness = prepare<LaundryLivenessTable>(db, (value) =>
+    insertOnce(store, 'laundry_liveness', placeholders<'laundry_liveness'>(value, LIVENESS), ['id']),
   );
   const deadLetter = deadLetterStatement(store);
+  const messageOf = messageStatement(store, 'laundry');
 
   const controllerOf = (controller: ControllerRecord, expectedRevision: number) => {
     const row = {
@@ -85,15 +93,13 @@ function laundryStatements(store: Store) {
     // The guard comes first: a unit that is void by it has written nothing that would have to be undone.
     return expectedRevision === 0 ? insertController(row) : updateController(row);
   };
-  const messageOf = (message: MessageRecord) =>
-    insertMessage({
+  const livenessOf = ({ storeId, controllerId }: ControllerRecord, { online, at }: LivenessChange) =>
+    insertLiveness({
       id: newId(),
-      protocol: 'laundry',
-      direction: message.direction,
-      topic: message.topic,
-      outcome: message.outcome,
-      correlation_id: message.correlationId,
-      at: message.at,
+      store_id: storeId,
+      controller_id: controllerId,
+      online: online ? 1 : 0,
+      at,
     });
 
   return {
@@ -103,6 +109,7 @@ function laundryStatements(store: Store) {
       machines,
       changes,
       deadLetters,
+      liveness,
       message,
     }: LaundryWrite): Statement[] {
       const { storeId, controllerId } = controller;
@@ -139,6 +146,7 @@ function laundryStatements(store: Store) {
         );
       }
       for (const letter of deadLetters) unit.push(deadLetter(letter));
+      if (liveness !== undefined) unit.push(livenessOf(controller, liveness));
       if (message !== undefined) unit.push(messageOf(message));
       return unit;
     },
@@ -174,4 +182,4 @@ const CHANGE = [
   'last_updated',
   'received_at',
 ] as const;
-const MESSAGE = ['id', 'protocol', 'direction', 'topic', 'outcome', 'correlation_id', 'at'] as const;
+const LIVENESS = ['id', 'store_id', 'controller_id', 'online', 'at'] as const;

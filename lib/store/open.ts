@@ -18,7 +18,7 @@ export interface StoreOptions {
 
 /**
  * Opens the database, brings its tables to this version, and takes up group commit.
- * @param url `sqlite:<path>`
+ * @param url `sqlite:<path>`, `mysql://user:password@host/database` (also MariaDB) or `postgres://…`
  * @throws FieldloomError invalid_setting, store_unavailable, migration_failed
  */
 export async function openStore(url: string, options: StoreOptions = {}): Promise<Store> {
@@ -42,7 +42,8 @@ export function embeddedPath(url: string): string | undefined {
   // A URL may hold a password: no more than its scheme is repeated.
   throw new FieldloomError(
     'invalid_setting',
-    `DATABASE_URL ${scheme === 'sqlite' ? url : `begins with "${scheme}:"`}: accepted is sqlite:<path of a file>`,
+    `DATABASE_URL ${scheme === 'sqlite' ? url : `begins with "${scheme}:"`}: accepted is sqlite:<path of a file>, ` +
+      'mysql://user:password@host/database or postgres://user:password@host/database',
     { details: { setting: 'DATABASE_URL' } },
   );
 }
@@ -55,12 +56,17 @@ function split(url: string): string[] {
 async function openDriver(url: string, busyMs: number | undefined): Promise<Driver> {
   const path = embeddedPath(url);
   if (path !== undefined) return SqliteDriver.open(path, busyMs === undefined ? {} : { busyMs });
-  throw new FieldloomError(
-    'invalid_setting',
-    `DATABASE_URL begins with "${split(url)[0]}:": MySQL and PostgreSQL follow with a later version; accepted now is ` +
-      'sqlite:<path of a file>',
-    { details: { setting: 'DATABASE_URL' } },
-  );
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || parsed.hostname === '' || parsed.pathname.length < 2) {
+    throw new FieldloomError(
+      'invalid_setting',
+      `DATABASE_URL names no host or no database: accepted is ${split(url)[0]}://user:password@host/database`,
+      { details: { setting: 'DATABASE_URL' } },
+    );
+  }
+  // A driver is loaded only where it is used.
+  if (/^(mysql|mariadb):/.test(url)) return (await import('./mysql/driver.js')).mysqlDriver(url);
+  return (await import('./postgres/driver.js')).postgresDriver(url);
 }
 
 class OpenStore implements Store {

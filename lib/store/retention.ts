@@ -2,16 +2,24 @@ import { sql } from 'kysely';
 import { type Clock, systemClock, type Timer } from '../core/clock.js';
 import { asError, hasCode } from '../core/errors.js';
 import { type Log, silentLog } from '../core/log.js';
+import { commandRetention } from './command-retention.js';
+import { type DeviceRetentionSettings, deviceRetention } from './device-retention.js';
 import { prepare } from './prepared.js';
 import type { Statement, Store } from './store.js';
 
 const DAY_MS = 86_400_000;
 
-export interface RetentionSettings {
+export interface RetentionSettings extends DeviceRetentionSettings {
   /** How long rows are kept, ms. */
   messageMs: number;
   stateChangeMs: number;
   deadLetterMs: number;
+  /** Messages to and from devices. */
+  mqttMessageMs: number;
+  /** Commands that have ended, with their history and their execution. */
+  commandMs: number;
+  /** How long a request may be said again under its idempotency key. */
+  idempotencyMs: number;
   /** All payloads of dead letters together; beyond it the oldest go. */
   deadLetterBytes: number;
   /** Pause between two runs, ms. */
@@ -22,6 +30,11 @@ export const RETENTION: RetentionSettings = {
   messageMs: 7 * DAY_MS,
   stateChangeMs: 400 * DAY_MS,
   deadLetterMs: 90 * DAY_MS,
+  mqttMessageMs: 30 * DAY_MS,
+  commandMs: 400 * DAY_MS,
+  idempotencyMs: DAY_MS,
+  readingMs: 400 * DAY_MS,
+  alertMs: 400 * DAY_MS,
   deadLetterBytes: 256 * 1024 * 1024,
   everyMs: 60_000,
 };
@@ -29,17 +42,23 @@ export const RETENTION: RetentionSettings = {
 /** Rows of one delete: others wait for no more than this. */
 const BATCH = 500;
 
-type AgingTable = 'message' | 'laundry_state_change' | 'dead_letter';
+/** Tables whose ids are in the order of arrival. */
+type AgingTable = 'message' | 'laundry_state_change' | 'laundry_liveness' | 'dead_letter' | 'mqtt_message';
 
 const TIME: Record<AgingTable, string> = {
   message: 'at',
   laundry_state_change: 'received_at',
+  laundry_liveness: 'at',
   dead_letter: 'received_at',
+  mqtt_message: 'at',
 };
+
+type Deleted = Record<AgingTable | 'device_command' | 'command_idempotency', number> &
+  Awaited<ReturnType<ReturnType<typeof deviceRetention>>>;
 
 export interface Retention {
   /** One run, now. @returns rows deleted, by table */
-  run(): Promise<Record<AgingTable, number>>;
+  run(): Promise<Deleted>;
   /** Fulfils when a run that is under way has ended. */
   stop(): Promise<void>;
 }
@@ -59,8 +78,12 @@ export function startRetention(
   const deletions = {
     message: deletion(store, 'message'),
     laundry_state_change: deletion(store, 'laundry_state_change'),
+    laundry_liveness: deletion(store, 'laundry_liveness'),
     dead_letter: deletion(store, 'dead_letter'),
+    mqtt_message: deletion(store, 'mqtt_message'),
   };
+  const commands = commandRetention(store, BATCH);
+  const deleteOfDevices = deviceRetention(store, settings);
   let stopped = false;
   let timer: Timer | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
@@ -86,13 +109,27 @@ export function startRetention(
     return deleted;
   }
 
-  async function run() {
+  async function deleteBatches(deleteSome: (before: number) => Promise<number>, before: number) {
+    let deleted = 0;
+    while (!stopped) {
+      const some = await deleteSome(before);
+      if (some === 0) break;
+      deleted += some;
+    }
+    return deleted;
+  }
+
+  async function run(): Promise<Deleted> {
     const now = clock.now();
     const olderThan = (age: number) => (row: { at: number }) => row.at < now - age;
     const deleted = {
       message: await deleteWhile('message', olderThan(settings.messageMs)),
       laundry_state_change: await deleteWhile('laundry_state_change', olderThan(settings.stateChangeMs)),
+      laundry_liveness: await deleteWhile('laundry_liveness', olderThan(settings.stateChangeMs)),
       dead_letter: await deleteWhile('dead_letter', olderThan(settings.deadLetterMs)),
+      mqtt_message: await deleteWhile('mqtt_message', olderThan(settings.mqttMessageMs)),
+      device_command: await deleteBatches(commands.deleteEnded, now - settings.commandMs),
+      command_idempotency: await deleteBatches(commands.deleteIdempotency, now - settings.idempotencyMs),
     };
     let excess = (await deadLetterBytes(store)) - settings.deadLetterBytes;
     deleted.dead_letter += await deleteWhile('dead_letter', ({ size }) => {
@@ -100,7 +137,7 @@ export function startRetention(
       excess -= size;
       return goes;
     });
-    return deleted;
+    return { ...deleted, ...(await deleteOfDevices(now, () => stopped)) };
   }
 
   function runAndWait(): void {
@@ -116,7 +153,12 @@ export function startRetention(
 
   runAndWait();
   return {
-    run,
+    run() {
+      // Two at once would both delete what is too much.
+      const next = underWay.then(run);
+      underWay = next.catch(() => {});
+      return next;
+    },
     async stop() {
       stopped = true;
       timer?.cancel();

@@ -7,7 +7,10 @@ export type SqlValue = string | number | bigint | Uint8Array | null;
 export interface Statement {
   readonly sql: string;
   readonly parameters: readonly SqlValue[];
-  /** The unit is void, and nothing of it is written, unless this statement changes exactly so many rows. */
+  /**
+   * The unit is void, and nothing of it is written, unless this statement changes exactly so many rows. An update that
+   * sets what a row has already may count as none: let a guard set something new, such as a revision.
+   */
   readonly affects?: number;
 }
 

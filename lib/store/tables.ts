@@ -1,3 +1,7 @@
+import type { CommandTables } from './command-tables.js';
+import type { DeviceTables } from './device-tables.js';
+import type { FirmwareTables } from './firmware-tables.js';
+
 /**
  * The tables as Kysely sees them. Every time is epoch milliseconds UTC, every truth value 0 or 1, every id of a
  * growing table a UUID version 7 (ids.ts), so that the order of ids is the order of arrival.
@@ -5,10 +9,11 @@
  * MQTT topics and filters may have 65,535 bytes, more than a key of MySQL can hold: where one is a key, the key is
  * a `..._key` column with its SHA-256 (`textKey` of ids.ts), beside the text itself.
  */
-export interface Tables {
+export interface Tables extends CommandTables, DeviceTables, FirmwareTables {
   laundry_controller: LaundryControllerTable;
   laundry_machine: LaundryMachineTable;
   laundry_state_change: LaundryStateChangeTable;
+  laundry_liveness: LaundryLivenessTable;
   laundry_report: LaundryReportTable;
   firmware_image: FirmwareImageTable;
   firmware_agent: FirmwareAgentTable;
@@ -17,6 +22,7 @@ export interface Tables {
   access_client: AccessClientTable;
   access_user: AccessUserTable;
   access_user_scope: AccessUserScopeTable;
+  pond: PondTable;
   mqtt_retained: MqttRetainedTable;
   mqtt_session: MqttSessionTable;
   mqtt_subscription: MqttSubscriptionTable;
@@ -61,6 +67,15 @@ export interface LaundryStateChangeTable {
   duration_ms: number | null;
   last_updated: number;
   received_at: number;
+}
+
+/** Append-only: a controller came (online 1, by the message of `at`) or went (last heard `at`). Key: id. */
+export interface LaundryLivenessTable {
+  id: string;
+  store_id: string;
+  controller_id: string;
+  online: number;
+  at: number;
 }
 
 /** A reporter's queue on disk, oldest id first. Key: id. */
@@ -172,6 +187,22 @@ export interface AccessUserScopeTable {
   user_id: number;
   kind: string;
   value: string;
+}
+
+/**
+ * Key: pond_id, never given again (number-sequence.ts), since executions name it for as long as they are kept; device
+ * and position together are unique.
+ */
+export interface PondTable {
+  pond_id: number;
+  name: string;
+  owner_id: number;
+  device: string;
+  position: number;
+  feed_limit_g: number;
+  /** JSON. */
+  thresholds: string;
+  created_at: number;
 }
 
 /** Key: topic_key, which is textKey(topic). */

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../core/clock.js';
+import { hasCode } from '../core/errors.js';
 
 /** Close codes of live feeds (contract.md "WebSocket"). */
 export const CLOSE = {
@@ -40,10 +41,13 @@ export interface LiveClient {
 
 export interface LiveHubOptions<Viewer> {
   clock: Clock;
-  /** Data of the first message a client gets; undefined where there is no such feed (close code 4404). */
+  /**
+   * Data of the first message a client gets; undefined where there is no such feed (close code 4404).
+   * @throws FieldloomError forbidden where this viewer may not follow it (close code 4403)
+   */
   snapshot(key: string, viewer: Viewer): Promise<unknown | undefined>;
   /** Fields that every message of this feed carries, such as `store_id`. */
-  identity(key: string): Record<string, string>;
+  identity(key: string): Record<string, string | number>;
   /** Bytes on their way to a client, above which messages wait and older ones about the same thing are dropped. */
   softLimitBytes?: number;
   /** Bytes on their way and waiting, above which a client is closed with 1013. */
@@ -62,6 +66,8 @@ export interface LiveHub<Viewer> {
   /** Closes (4403) the clients of every viewer that `lost` says has lost its right. */
   revoke(lost: (viewer: Viewer, key: string) => boolean): void;
   readonly clients: number;
+  /** Whether anybody follows this feed: what nobody sees need not be made. */
+  followed(key: string): boolean;
   /** Closes all clients (1012: they may come back), and stops. */
   close(): void;
 }
@@ -192,6 +198,10 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
       send(key, client, format(key, 'snapshot', clock.now(), seq, data), seq);
       flush(key, client);
     } catch (error) {
+      if (hasCode(error, 'forbidden')) {
+        end(key, client, CLOSE.forbidden, 'not allowed');
+        return;
+      }
       end(key, client, CLOSE.failed, 'no snapshot');
       options.onError?.(error);
     }
@@ -254,6 +264,9 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
     },
     get clients() {
       return clients;
+    },
+    followed(key) {
+      return (feeds.get(key)?.clients.size ?? 0) > 0;
     },
     close() {
       closed = true;

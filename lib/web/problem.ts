@@ -43,6 +43,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   unsupported_media_type: 415,
   range_not_satisfiable: 416,
   too_many_downloads: 503,
+  unprocessable: 422,
   internal: 500,
 };
 

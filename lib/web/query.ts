@@ -31,6 +31,15 @@ export function integerParameter(
   return number;
 }
 
+/** @throws FieldloomError invalid_input */
+export function booleanParameter(query: URLSearchParams, name: string): boolean | undefined {
+  const value = textParameter(query, name);
+  if (value === undefined) return undefined;
+  if (value === 'true' || value === '1') return true;
+  if (value === 'false' || value === '0') return false;
+  return refuse(name, value, 'true or false');
+}
+
 export function limitParameter(query: URLSearchParams): number {
   return integerParameter(query, 'limit', [1, MAX_LIMIT]) ?? DEFAULT_LIMIT;
 }

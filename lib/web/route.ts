@@ -11,9 +11,16 @@ export interface Route {
   access: RouteAccess;
   /** `json` (the default): read, limited and parsed. `stream`: `handle` takes it from `request.stream` as it comes. */
   body?: 'json' | 'stream';
+  /** Larger bodies are refused with 413; default 1 MiB. */
+  maxBodyBytes?: number;
   /** The answer. @throws FieldloomError, mapped to a status and a body by problem.ts */
   handle(request: Request): Promise<Answer>;
+  /** How a failed request is answered where this path has words of its own; else by `problem` of problem.ts. */
+  problem?(thrown: unknown, request: FailedRequest): Answer;
 }
+
+/** What is known of a request that failed, perhaps before anybody looked into it. */
+export type FailedRequest = Pick<Request, 'method' | 'path' | 'address' | 'principal'>;
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 

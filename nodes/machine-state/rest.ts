@@ -1,18 +1,15 @@
-import { mayChange, mayRead } from '../../lib/access/policy.js';
+import { mayRead } from '../../lib/access/policy.js';
 import type { UserPrincipal } from '../../lib/access/principal.js';
 import type { Clock } from '../../lib/core/clock.js';
 import { FieldloomError } from '../../lib/core/errors.js';
-import { formatChange, formatStatistics, formatStore } from '../../lib/laundry/rest-format.js';
-import type { DeadLetters, StoredDeadLetter } from '../../lib/store/dead-letters.js';
-import type { LaundryQueries } from '../../lib/store/laundry-queries.js';
-import { formatDeadLetter } from '../../lib/web/dead-letter-format.js';
 import {
-  instantParameter,
-  integerParameter,
-  limitParameter,
-  spanParameters,
-  textParameter,
-} from '../../lib/web/query.js';
+  formatChange,
+  formatLivenessChange,
+  formatStatistics,
+  formatStore,
+} from '../../lib/laundry/rest-format.js';
+import type { LaundryQueries } from '../../lib/store/laundry-queries.js';
+import { integerParameter, limitParameter, spanParameters, textParameter } from '../../lib/web/query.js';
 import type { Answer, Request, Route } from '../../lib/web/route.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -21,13 +18,8 @@ const LARGEST_RELAY = 2 ** 31 - 1;
 export interface LaundryRest {
   /** @throws FieldloomError store_unavailable while the store is not open */
   queries(): LaundryQueries;
-  deadLetters(): DeadLetters;
-  /** Takes a refused message through the same path again. */
-  replay(letter: StoredDeadLetter): Promise<ReplayOutcome>;
   clock: Clock;
 }
-
-export type ReplayOutcome = { accepted: true } | { accepted: false; code: string; message: string };
 
 const ok = (body: unknown): Answer => ({ status: 200, body });
 
@@ -35,12 +27,6 @@ const ok = (body: unknown): Answer => ({ status: 200, body });
 export function mayReadStore(principal: UserPrincipal | undefined, storeId: string): void {
   if (principal !== undefined && !mayRead(principal, { kind: 'store', storeId })) {
     throw new FieldloomError('forbidden', `store ${storeId} is not one of yours`);
-  }
-}
-
-function checkDeadLetters(principal: UserPrincipal | undefined, may: typeof mayRead): void {
-  if (principal !== undefined && !may(principal, { kind: 'dead-letters' })) {
-    throw new FieldloomError('forbidden', 'refused messages are for administrators');
   }
 }
 
@@ -57,7 +43,7 @@ export async function storeSnapshot(queries: LaundryQueries, storeId: string) {
 }
 
 /** The laundry's part of the REST API (contract.md "REST"). */
-export function laundryRoutes({ queries, deadLetters, replay, clock }: LaundryRest): Route[] {
+export function laundryRoutes({ queries, clock }: LaundryRest): Route[] {
   const known = async (storeId: string) => {
     const snapshot = await storeSnapshot(queries(), storeId);
     if (snapshot === undefined) throw new FieldloomError('not_found', `there is no store ${storeId}`);
@@ -96,6 +82,19 @@ export function laundryRoutes({ queries, deadLetters, replay, clock }: LaundryRe
       return ok({ items: page.items.map(formatChange), next_cursor: page.next_cursor });
     }),
 
+    get('/stores/:store_id/controllers/history', async (request) => {
+      const { query } = request;
+      const controllerId = textParameter(query, 'controller_id');
+      const cursor = textParameter(query, 'cursor');
+      const page = await queries().livenessHistory(storeOf(request), {
+        ...spanParameters(query),
+        limit: limitParameter(query),
+        ...(controllerId !== undefined && { controllerId }),
+        ...(cursor !== undefined && { cursor }),
+      });
+      return ok({ items: page.items.map(formatLivenessChange), next_cursor: page.next_cursor });
+    }),
+
     get('/stores/:store_id/machines/statistics', async (request) => {
       const storeId = storeOf(request);
       const now = clock.now();
@@ -106,35 +105,5 @@ export function laundryRoutes({ queries, deadLetters, replay, clock }: LaundryRe
       const spanMs = Math.min(to, now) - from;
       return ok({ items: items.map((item) => formatStatistics(item, spanMs)) });
     }),
-
-    get('/dead-letters', async ({ principal, query }) => {
-      checkDeadLetters(principal, mayRead);
-      const protocol = textParameter(query, 'protocol');
-      const since = instantParameter(query, 'since');
-      const cursor = textParameter(query, 'cursor');
-      const page = await deadLetters().page({
-        limit: limitParameter(query),
-        ...(protocol !== undefined && { protocol }),
-        ...(since !== undefined && { since }),
-        ...(cursor !== undefined && { cursor }),
-      });
-      return ok({ items: page.items.map(formatDeadLetter), next_cursor: page.next_cursor });
-    }),
-
-    get('/dead-letters/:id', async ({ principal, parameters }) => {
-      checkDeadLetters(principal, mayRead);
-      return ok(formatDeadLetter(await deadLetters().get(parameters['id'] ?? '')));
-    }),
-
-    {
-      method: 'POST',
-      path: '/dead-letters/:id/replay',
-      // Where reading is open, one person sits at one machine: who may see what was refused may try it again.
-      access: 'read',
-      async handle({ principal, parameters }) {
-        checkDeadLetters(principal, mayChange);
-        return ok(await replay(await deadLetters().get(parameters['id'] ?? '')));
-      },
-    },
   ];
 }

@@ -6,7 +6,6 @@ import { asError, FieldloomError } from '../../lib/core/errors.js';
 import type { Log } from '../../lib/core/log.js';
 import type { Backend } from '../../lib/laundry/backend.js';
 import { formatChange, formatController } from '../../lib/laundry/rest-format.js';
-import { deadLetters, type StoredDeadLetter } from '../../lib/store/dead-letters.js';
 import { laundryQueries } from '../../lib/store/laundry-queries.js';
 import type { Store } from '../../lib/store/store.js';
 import { CLOSE, createLiveHub, type LiveHub } from '../../lib/web/live-hub.js';
@@ -14,8 +13,9 @@ import { clientFiles } from '../runtime/client-files.js';
 import { guardOf, watchUsers } from '../runtime/guard.js';
 import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
+import { addReplay } from '../runtime/replay.js';
 import { addUpgrade } from '../runtime/upgrade.js';
-import { laundryRoutes, type ReplayOutcome, storeSnapshot } from './rest.js';
+import { laundryRoutes, storeSnapshot } from './rest.js';
 
 /** Who follows a live feed. Undefined: nobody we know, where reading is open. */
 type Viewer = UserPrincipal | undefined;
@@ -39,15 +39,6 @@ export function serveLaundry({ RED, store, backend, log }: Served) {
     return value;
   };
   const queries = () => laundryQueries(opened(store()));
-  const letters = () => deadLetters(opened(store()));
-
-  async function replay(letter: StoredDeadLetter): Promise<ReplayOutcome> {
-    const { refusals } = await opened(backend()).replay(letter);
-    const [refusal] = refusals;
-    if (refusal !== undefined) return { accepted: false, code: refusal.code, message: refusal.message };
-    await letters().remove(letter.id);
-    return { accepted: true };
-  }
 
   const hub: LiveHub<Viewer> = createLiveHub<Viewer>({
     clock: systemClock,
@@ -66,10 +57,13 @@ export function serveLaundry({ RED, store, backend, log }: Served) {
   }
 
   const disposals = [
-    routes(RED).add([
-      ...laundryRoutes({ queries, deadLetters: letters, replay, clock: systemClock }),
-      clientFiles,
-    ]),
+    routes(RED).add([...laundryRoutes({ queries, clock: systemClock }), clientFiles]),
+    addReplay(RED, 'laundry', async (letter) => {
+      const [refusal] = (await opened(backend()).replay(letter)).refusals;
+      return refusal === undefined
+        ? { accepted: true }
+        : { accepted: false, code: refusal.code, message: refusal.message };
+    }),
     addUpgrade(RED, '/realtime/stores/{store_id}', (socket, { parameters, principal }) => {
       const storeId = parameters['store_id'] ?? '';
       if (principal !== undefined && !mayRead(principal, { kind: 'store', storeId })) {

@@ -12,14 +12,13 @@ function bytesOf(payload: unknown): Buffer {
   );
 }
 
-/** An MQTT message that came by a wire. @throws FieldloomError invalid_input */
-export function arrivalOf({ topic, payload }: NodeMessage): {
-  topic: string;
-  payload: Buffer;
-  receivedAt: number;
-} {
+/**
+ * A message of a wire, for example of an `mqtt in` node, as one that came over MQTT.
+ * @throws FieldloomError invalid_input
+ */
+export function arrivalOf({ topic, payload, retain }: NodeMessage & Record<string, unknown>) {
   if (typeof topic !== 'string' || topic === '') {
     throw new FieldloomError('invalid_input', 'msg.topic is missing: accepted is the topic of the message');
   }
-  return { topic, payload: bytesOf(payload), receivedAt: Date.now() };
+  return { topic, payload: bytesOf(payload), receivedAt: Date.now(), retain: retain === true };
 }

@@ -5,6 +5,8 @@ import { sharedText } from './text.js';
 
 /** What one Node-RED node instance offers to others (a store, a link …), read by `context.use`. */
 const PROVIDED = Symbol.for('fieldloom.provided');
+/** Event of the runtime, with the node's id, when a node begins to offer something. */
+export const PROVIDES = 'fieldloom:provides';
 
 export type Level = 'working' | 'waiting' | 'failed' | 'idle';
 
@@ -51,6 +53,11 @@ export interface NodeBehaviour {
   start?(): Promise<void>;
   /** Gives back everything: listeners, timers, routes, connections. */
   close?(removed: boolean): Promise<void> | void;
+}
+
+/** What the node with this id provides now; undefined where there is no such node, or it provides nothing. */
+export function providedBy<T>(RED: NodeAPI, id: string): T | undefined {
+  return (RED.nodes.getNode(id) as unknown as { [PROVIDED]?: T } | null)?.[PROVIDED];
 }
 
 /** Node-RED leaves `${NAME}` as it is where the variable is not set: for a node that is an empty setting. */
@@ -106,6 +113,7 @@ export function defineNode<Config, Credentials extends object = Record<string, n
       report,
       provide(value) {
         Object.assign(node, { [PROVIDED]: value });
+        RED.events.emit(PROVIDES, node.id);
       },
       use<T>(id: string | undefined, property: string) {
         const value = context.useOptional<T>(id, property);
@@ -118,7 +126,7 @@ export function defineNode<Config, Credentials extends object = Record<string, n
       },
       useOptional<T>(id: string | undefined, property: string) {
         if (id === undefined || id === '') return undefined;
-        const value = (RED.nodes.getNode(id) as unknown as { [PROVIDED]?: T } | null)?.[PROVIDED];
+        const value = providedBy<T>(RED, id);
         if (value === undefined) {
           throw new FieldloomError('missing_setting', sharedText('unknown', { property }), {
             details: { property },

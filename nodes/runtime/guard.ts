@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { NodeAPI } from 'node-red';
 import type { UserPrincipal } from '../../lib/access/principal.js';
 import { FieldloomError } from '../../lib/core/errors.js';
+import { isSafeHost } from '../../lib/web/host.js';
 
 /** Who stands at the door of REST and live feeds: an access node. */
 export interface Guard {
@@ -77,7 +78,15 @@ export async function whoAsks(
   return token === undefined ? guard.redeem(ticket as string) : guard.verify(token);
 }
 
-/** @throws FieldloomError unauthenticated where reading without a token is not open */
-export function mayReadWithoutToken(guard: Guard | undefined) {
+/**
+ * @throws FieldloomError unauthenticated where reading without a token is not open, or the request came by a name that
+ *   may be another site's
+ */
+export function mayReadWithoutToken(guard: Guard | undefined, { headers }: IncomingMessage) {
   if (guard?.mode !== 'open') throw unauthenticated('a token is wanted: Authorization: Bearer <token>');
+  if (isSafeHost(headers.host, guard.origins)) return;
+  throw unauthenticated(
+    `a token is wanted by the name ${JSON.stringify(headers.host?.slice(0, 256))}: ` +
+      'without one use the address, or list the name among the origins of the access node',
+  );
 }

@@ -6,11 +6,8 @@ import { parseJson } from '../../lib/core/json.js';
 /** contract.md "REST": larger bodies are refused with 413. */
 export const MAX_BODY_BYTES = 1024 * 1024;
 
-const tooLarge = () =>
-  new FieldloomError(
-    'payload_too_large',
-    `the body is too large: at most ${MAX_BODY_BYTES} bytes are accepted`,
-  );
+const tooLarge = (maxBytes: number) =>
+  new FieldloomError('payload_too_large', `the body is too large: at most ${maxBytes} bytes are accepted`);
 
 /** A body of a few bytes that takes longer is held back on purpose, ms. */
 const DEADLINE_MS = 60_000;
@@ -28,7 +25,7 @@ function read(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
       else {
         // The rest is read and dropped, so that the client gets to see the answer.
         chunks.length = 0;
-        reject(tooLarge());
+        reject(tooLarge(maxBytes));
       }
     });
     request.on('end', () => resolve(Buffer.concat(chunks)));
@@ -38,19 +35,22 @@ function read(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
 }
 
 /** The text of the body, whatever its type. @throws FieldloomError payload_too_large */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
+export async function readBody(request: IncomingMessage, maxBytes = MAX_BODY_BYTES): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) {
     request.resume();
-    throw tooLarge();
+    throw tooLarge(maxBytes);
   }
-  return read(request, MAX_BODY_BYTES);
+  return read(request, maxBytes);
 }
 
 /**
  * The body of a request as JSON; undefined where there is none.
  * @throws FieldloomError unsupported_media_type, payload_too_large, invalid_json, invalid_utf8, nesting_too_deep
  */
-export async function readJsonBody(request: IncomingMessage & { _body?: boolean; body?: unknown }) {
+export async function readJsonBody(
+  request: IncomingMessage & { _body?: boolean; body?: unknown },
+  maxBytes = MAX_BODY_BYTES,
+) {
   const hasBody =
     request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
   if (!hasBody) return undefined;
@@ -68,6 +68,6 @@ export async function readJsonBody(request: IncomingMessage & { _body?: boolean;
   }
   // Where the editor's own parser stands before us (both at the root of one server), it has read the body.
   if (request._body === true) return request.body;
-  const bytes = await readBody(request);
-  return bytes.length === 0 ? undefined : parseJson(bytes, { maxBytes: MAX_BODY_BYTES, maxDepth: 64 });
+  const bytes = await readBody(request, maxBytes);
+  return bytes.length === 0 ? undefined : parseJson(bytes, { maxBytes, maxDepth: 64 });
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NodeAPI } from 'node-red';
 import { asError, FieldloomError } from '../../lib/core/errors.js';
 import { problem } from '../../lib/web/problem.js';
-import type { Answer, Route } from '../../lib/web/route.js';
+import type { Answer, FailedRequest, Route } from '../../lib/web/route.js';
 import { createPathTable, isApiPath } from '../../lib/web/router.js';
 import { guardOf, mayReadWithoutToken, whoAsks } from './guard.js';
 import { readJsonBody } from './http-body.js';
@@ -68,7 +68,7 @@ function createRegistry(RED: NodeAPI): Registry {
     const guard = guardOf(RED);
     const principal = await whoAsks(guard, request);
     if (principal === undefined) {
-      if (route.access === 'read') mayReadWithoutToken(guard);
+      if (route.access === 'read') mayReadWithoutToken(guard, request);
       else if (route.access !== 'open') throw new FieldloomError('unauthenticated', 'a token is wanted');
     } else if (route.access === 'admin' && !principal.admin) {
       throw new FieldloomError('forbidden', 'only an admin may do this');
@@ -79,19 +79,18 @@ function createRegistry(RED: NodeAPI): Registry {
   async function answer(
     request: HttpRequest,
     found: { value: Route; parameters: Record<string, string> },
+    asked: FailedRequest,
   ): Promise<Answer> {
-    const principal = await admit(found.value, request);
+    asked.principal = await admit(found.value, request);
     const streamed = found.value.body === 'stream';
     return found.value.handle({
+      ...asked,
       method: found.value.method,
-      path: request.path,
       parameters: found.parameters,
       query: new URL(request.url, 'http://gateway').searchParams,
       headers: request.headers,
-      body: streamed ? undefined : await readJsonBody(request),
+      body: streamed ? undefined : await readJsonBody(request, found.value.maxBodyBytes),
       stream: streamed ? bodyStream(request) : undefined,
-      principal,
-      address: request.socket.remoteAddress ?? '',
     });
   }
 
@@ -107,19 +106,26 @@ function createRegistry(RED: NodeAPI): Registry {
     },
     handle(request, response, next) {
       const withBody = request.method !== 'HEAD';
-      const fail = (error: unknown) => {
+      const asked: FailedRequest = {
+        method: request.method ?? '',
+        path: request.path,
+        address: request.socket.remoteAddress ?? '',
+        principal: undefined,
+      };
+      const fail = (error: unknown, route?: Route) => {
         dropBody(request);
         const answered = problem(error);
         // What is our own fault tells the client nothing: the reason is for the log.
         if (answered.status === 500)
           RED.log.error(`${request.method} ${request.path}: ${asError(error).stack}`);
-        write(response, answered, withBody);
+        write(response, route?.problem?.(error, asked) ?? answered, withBody);
       };
       let found: ReturnType<typeof table.find>;
       try {
         found = table.find(request.path);
       } catch (error) {
-        return fail(error);
+        // A broken percent-encoding: whose path it would have been still tells how the answer is worded.
+        return fail(error, table.find(request.path.replaceAll('%', ''))[0]?.value);
       }
       if (found.length === 0) return next();
       const method = withBody ? request.method : 'GET';
@@ -132,9 +138,13 @@ function createRegistry(RED: NodeAPI): Registry {
             'method_not_allowed',
             `${request.method} ${request.path}: accepted is ${allowed}`,
           ),
+          found[0]?.value,
         );
       }
-      answer(request, matching).then((done) => write(response, done, withBody), fail);
+      answer(request, matching, asked).then(
+        (done) => write(response, done, withBody),
+        (error) => fail(error, matching.value),
+      );
     },
   };
 }

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Figures of one part: name, help, and their values at the moment of asking, by labels. */
 export interface Figure {
@@ -46,6 +46,37 @@ export function addFigure(figure: Figure): () => void {
       sources.delete(figure.name);
       registry.removeSingleMetric(figure.name);
     }
+  };
+}
+
+export interface Distribution {
+  observe(value: number): void;
+  remove(): void;
+}
+
+const distributions = new Map<string, { histogram: Histogram; users: number }>();
+
+/**
+ * Shows how values are spread in `/metrics`. Several nodes may add to the same one; it goes with the last of them.
+ * @param buckets upper bounds
+ */
+export function addDistribution(name: string, help: string, buckets: number[]): Distribution {
+  let shown = distributions.get(name);
+  if (shown === undefined) {
+    shown = { histogram: new Histogram({ name, help, buckets, registers: [registry] }), users: 0 };
+    distributions.set(name, shown);
+  }
+  const { histogram } = shown;
+  const mine = shown;
+  mine.users += 1;
+  return {
+    observe: (value) => histogram.observe(value),
+    remove() {
+      mine.users -= 1;
+      if (mine.users > 0) return;
+      distributions.delete(name);
+      registry.removeSingleMetric(name);
+    },
   };
 }
 

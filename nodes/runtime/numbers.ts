@@ -9,3 +9,16 @@ export function positiveNumber(name: string, text: string | undefined, standard:
   }
   return number;
 }
+
+/** A setting that counts something. @throws FieldloomError invalid_setting */
+export function wholeNumber(name: string, text: string | undefined, standard: number, least: number): number {
+  if (text === undefined || String(text).trim() === '') return standard;
+  const number = Number(text);
+  if (!(Number.isSafeInteger(number) && number >= least)) {
+    throw new FieldloomError(
+      'invalid_setting',
+      `${name} is ${text}: accepted is a whole number from ${least} on`,
+    );
+  }
+  return number;
+}

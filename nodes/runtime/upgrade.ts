@@ -13,10 +13,20 @@ export interface UpgradeRequest {
   principal: UserPrincipal | undefined;
 }
 
+export interface UpgradeOptions {
+  /** As of a REST route: `read` is open where ACCESS=open, `user` always wants a token or a ticket. */
+  access?: 'read' | 'user';
+}
+
 export type UpgradeHandler = (socket: WebSocket, request: UpgradeRequest) => void;
 
+interface Upgrade {
+  handler: UpgradeHandler;
+  access: 'read' | 'user';
+}
+
 interface Door {
-  paths: PathTable<UpgradeHandler>;
+  paths: PathTable<Upgrade>;
   server: WebSocketServer;
   listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
@@ -52,7 +62,7 @@ function pathBelowRoot(RED: NodeAPI, url: URL): string | undefined {
 }
 
 function openDoor(RED: NodeAPI): Door {
-  const paths = createPathTable<UpgradeHandler>();
+  const paths = createPathTable<Upgrade>();
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_INCOMING_BYTES });
 
   async function answer(
@@ -60,21 +70,24 @@ function openDoor(RED: NodeAPI): Door {
     socket: Duplex,
     head: Buffer,
     query: URLSearchParams,
-    found: { value: UpgradeHandler; parameters: Record<string, string> },
+    found: { value: Upgrade; parameters: Record<string, string> },
   ) {
     const guard = guardOf(RED);
     if (!originAllowed(request, guard)) return refuse(socket, 403);
     let principal: UserPrincipal | undefined;
     try {
       principal = await whoAsks(guard, request, query.get('ticket') ?? undefined);
-      if (principal === undefined) mayReadWithoutToken(guard);
+      if (principal === undefined) {
+        if (found.value.access === 'user') return refuse(socket, 401);
+        mayReadWithoutToken(guard, request);
+      }
     } catch {
       return refuse(socket, 401);
     }
     server.handleUpgrade(request, socket, head, (webSocket) => {
       // A protocol error closes the socket; without a listener it would end the process.
       webSocket.on('error', () => {});
-      found.value(webSocket, { parameters: found.parameters, query, principal });
+      found.value.handler(webSocket, { parameters: found.parameters, query, principal });
     });
   }
 
@@ -107,7 +120,12 @@ function openDoor(RED: NodeAPI): Door {
  * templates, and goes with the last of them.
  * @returns what stops it; open sockets are their handler's to close
  */
-export function addUpgrade(RED: NodeAPI, template: string, handler: UpgradeHandler): () => void {
+export function addUpgrade(
+  RED: NodeAPI,
+  template: string,
+  handler: UpgradeHandler,
+  { access = 'read' }: UpgradeOptions = {},
+): () => void {
   const server = RED.server as unknown as import('node:http').Server;
   let door = doors.get(server);
   if (door === undefined) {
@@ -116,7 +134,7 @@ export function addUpgrade(RED: NodeAPI, template: string, handler: UpgradeHandl
     server.on('upgrade', door.listener);
   }
   const { paths, listener, server: webSockets } = door;
-  const remove = paths.add(template, handler);
+  const remove = paths.add(template, { handler, access });
   return () => {
     remove();
     if (paths.size === 0 && doors.get(server)?.listener === listener) {

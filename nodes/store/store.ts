@@ -1,12 +1,16 @@
 import { join } from 'node:path';
 import type { NodeAPI } from 'node-red';
 import { asError, FieldloomError } from '../../lib/core/errors.js';
+import { deadLetters } from '../../lib/store/dead-letters.js';
 import { openWhenPossible } from '../../lib/store/open-when-possible.js';
 import { type Retention, type RetentionSettings, startRetention } from '../../lib/store/retention.js';
 import type { Store } from '../../lib/store/store.js';
 import { defineNode } from '../runtime/define-node.js';
 import { addHealthCheck, type Health } from '../runtime/health.js';
+import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
+import { replayed } from '../runtime/replay.js';
+import { deadLetterRoutes } from './dead-letter-routes.js';
 
 interface Config {
   url: string;
@@ -73,6 +77,10 @@ export = (RED: NodeAPI): void => {
         open === undefined
           ? { ok: false, detail: problem?.message ?? 'opening' }
           : { ok: open.state === 'open', detail: open.reason?.message ?? open.state };
+      const letters = () => {
+        if (open === undefined) throw new FieldloomError('store_unavailable', 'the store is not open yet');
+        return deadLetters(open);
+      };
       const disposals = [
         addHealthCheck('store', check),
         addFigure({
@@ -80,6 +88,7 @@ export = (RED: NodeAPI): void => {
           help: 'Units that wait for their commit',
           read: () => [{ value: open?.pending ?? 0 }],
         }),
+        routes(RED).add(deadLetterRoutes(letters, (letter) => replayed(RED, letter))),
       ];
 
       return {

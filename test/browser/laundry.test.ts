@@ -52,7 +52,7 @@ describe('page Laundry', () => {
       const command = page.locator('.fl-command pre').first();
       assert.match(
         await command.innerText(),
-        /^npx fieldloom access add --role controller --store \S+ --controller \S+$/,
+        /^npm run -s fieldloom -- access add --role controller --store \S+ --controller \S+$/,
       );
       await page.getByRole('button', { name: 'Copy' }).first().click();
       await page.getByText('Copied').waitFor();

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import type { UserPrincipal } from '../../lib/access/principal.js';
 import { FieldloomError } from '../../lib/core/errors.js';
 import type { Answer, Request, Route } from '../../lib/web/route.js';
@@ -19,7 +21,7 @@ const bob: UserPrincipal = { ...ann, userId: 2, username: 'bob', admin: false };
 function guard(mode: 'open' | 'token') {
   return {
     mode,
-    origins: [],
+    origins: ['https://gateway.example'],
     async verify(token: string) {
       if (token === 'ann') return ann;
       if (token === 'bob') return bob;
@@ -183,6 +185,34 @@ describe('REST routes of a runtime', () => {
     assert.match(runtime.errors.join(), /secret reason/);
   });
 
+  it('let a path word its own failures, whoever finds them', async () => {
+    const failed: string[] = [];
+    const own: Route = {
+      ...route('POST', '/automation/ponds/:id', () => ({}), 'user'),
+      problem(thrown, { method, path, principal }) {
+        failed.push(`${method} ${path} ${principal?.username}`);
+        return { status: 418, body: { detail: (thrown as FieldloomError).code } };
+      },
+    };
+    routes(runtime.RED).add([own]);
+    const bob = { authorization: 'Bearer bob', 'content-type': 'application/json' };
+    for (const [path, init, code] of [
+      ['/automation/ponds/1', { method: 'POST' }, 'unauthenticated'],
+      ['/automation/ponds/2', { method: 'POST', body: '{', headers: bob }, 'invalid_json'],
+      ['/automation/ponds/3', { method: 'DELETE' }, 'method_not_allowed'],
+      ['/automation/ponds/%E0', { method: 'POST', headers: bob }, 'invalid_input'],
+    ] as const) {
+      const answer = await ask(path, init);
+      assert.deepEqual([answer.status, answer.body], [418, { detail: code }]);
+    }
+    assert.deepEqual(failed, [
+      'POST /automation/ponds/1 undefined',
+      'POST /automation/ponds/2 bob',
+      'DELETE /automation/ponds/3 undefined',
+      'POST /automation/ponds/%E0 undefined',
+    ]);
+  });
+
   describe('ask who is there', () => {
     const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
     const all = () =>
@@ -195,6 +225,18 @@ describe('REST routes of a runtime', () => {
       Promise.all(
         ['open', 'read', 'user', 'admin'].map(async (name) => (await ask(`/api/${name}`, init)).status),
       );
+
+    it('with reading open: not to a page that calls us by a name of its own', async () => {
+      all();
+      const { port } = new URL(runtime.url);
+      const byName = async (host: string) => {
+        const [answer] = await once(get({ port, path: '/api/read', headers: { host } }), 'response');
+        return (answer as IncomingMessage).resume().statusCode;
+      };
+      assert.equal(await byName(`evil.example:${port}`), 401);
+      assert.equal(await byName(`localhost:${port}`), 200);
+      assert.equal(await byName('gateway.example'), 200);
+    });
 
     it('with reading open: without a token only what reads, an admin everywhere', async () => {
       all();

@@ -84,6 +84,16 @@ describe('the WebSocket door of a runtime', () => {
     );
   });
 
+  it('wants a token or a ticket also where reading is open, for a path that says so', async () => {
+    await setUp('open');
+    addUpgrade(runtime.RED, '/realtime/ponds/{pond_id}', (socket) => socket.send('hello'), {
+      access: 'user',
+    });
+    assert.equal(await knock('/realtime/ponds/1'), 401);
+    assert.equal(await knock('/realtime/ponds/1', { authorization: 'Bearer ann' }), 'hello');
+    assert.equal(await knock('/realtime/ponds/1?ticket=good'), 'hello');
+  });
+
   it('refuses a bad token also where reading is open', async () => {
     await setUp('open');
     serve();

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { Gateway } from '../support/gateway.js';
+import { newDatabase } from '../support/database.js';
+import { eventually, Gateway } from '../support/gateway.js';
 import { nothingAcknowledgedIsLost } from '../support/kill-test.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
+import { serviceUrl } from '../support/services.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 
 describe('a gateway on another broker that is killed again and again', function () {
   this.timeout(240_000);
@@ -22,6 +25,65 @@ describe('a gateway on another broker that is killed again and again', function 
 
   it('keeps every acknowledged state exactly once', async () => {
     const ids = { storeId: randomUUID(), controllerId: randomUUID() };
-    await nothingAcknowledgedIsLost(gateway, {}, ids, { total: 20_000, kills: 5 });
+    await nothingAcknowledgedIsLost(gateway, {}, ids, { total: 20_000, times: 5 });
   });
 });
+
+for (const [name, variable] of [
+  ['MySQL or MariaDB', 'TEST_MYSQL_URL'],
+  ['PostgreSQL', 'TEST_POSTGRES_URL'],
+] as const) {
+  describe(`a gateway on ${name}`, function () {
+    this.timeout(240_000);
+    let gateway: Gateway;
+    let proxy: TcpProxy | undefined;
+    let database: { url: string; drop(): Promise<void> } | undefined;
+
+    before(async () => {
+      database = await newDatabase(serviceUrl(variable));
+      proxy = new TcpProxy(database.url);
+      await proxy.open();
+      gateway = await Gateway.create({ DATABASE_URL: proxy.url });
+      await gateway.start();
+    });
+    after(async () => {
+      await gateway?.remove();
+      await proxy?.close();
+      await database?.drop();
+    });
+
+    const newController = async () => {
+      const ids = { storeId: randomUUID(), controllerId: randomUUID() };
+      const login = await gateway.command(
+        ...['access', 'add', '--role', 'controller'],
+        ...['--store', ids.storeId, '--controller', ids.controllerId],
+      );
+      return { ids, login: login as object };
+    };
+
+    it('that is killed again and again keeps every acknowledged state exactly once', async () => {
+      const { ids, login } = await newController();
+      await nothingAcknowledgedIsLost(gateway, login, ids, { total: 5_000, times: 3 });
+    });
+
+    it('whose database goes away again and again waits for it, and keeps every acknowledged state exactly once', async () => {
+      const { ids, login } = await newController();
+      const health = async (status: number, what: string) =>
+        eventually(
+          async () => (await fetch(`${gateway.url}/health`)).status === status || undefined,
+          what,
+          10_000,
+        );
+      await nothingAcknowledgedIsLost(gateway, login, ids, {
+        total: 5_000,
+        times: 3,
+        async disturb() {
+          await proxy?.close();
+          await health(503, 'the word that the database is away');
+          await proxy?.open();
+          await health(200, 'the way back by itself');
+        },
+      });
+    });
+  });
+}

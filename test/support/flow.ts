@@ -29,12 +29,13 @@ export interface LoadedFlow {
   send(id: string, message: object): Promise<void>;
 }
 
-/** Loads a flow; nodes of the type `helper` collect what reaches them. */
+/** Loads a flow, with credentials by node id; nodes of the type `helper` collect what reaches them. */
 export async function loadFlow(
   modules: unknown[],
   flow: { id: string; type: string }[],
+  credentials: Record<string, object> = {},
 ): Promise<LoadedFlow> {
-  await helper.load(modules, flow);
+  await helper.load(modules, flow, credentials);
   const inboxes = new Map<string, { messages: Message[]; arrived: EventEmitter }>();
   for (const { id } of flow.filter(({ type }) => type === 'helper')) {
     const inbox = { messages: [] as Message[], arrived: new EventEmitter() };

@@ -59,7 +59,7 @@ async function allKept(gateway: Gateway, storeId: string, total: number): Promis
   const { items } = await gateway.get<{ items: { changes: number }[] }>(
     `/stores/${storeId}/machines/statistics?from=${from}&to=${to}`,
   );
-  const refused = await gateway.list('/dead-letters?protocol=laundry');
+  const refused = await refusedOf(gateway, storeId);
   return items.reduce((sum, { changes }) => sum + changes, 0) + refused.length >= total;
 }
 
@@ -67,18 +67,32 @@ interface Change {
   last_updated: string;
 }
 interface Refused {
+  topic: string;
   payload_base64: string;
 }
 
+async function refusedOf(gateway: Gateway, storeId: string): Promise<Refused[]> {
+  const letters = await gateway.list<Refused>('/dead-letters?protocol=laundry');
+  return letters.filter(({ topic }) => topic.includes(storeId));
+}
+
 /**
- * The promise of the package under the worst: numbered states are published with QoS 1 while the gateway is killed
+ * The promise of the package under the worst: numbered states are published with QoS 1 while the gateway is disturbed
  * at random moments. In the end each acknowledged number is one state change or one dead letter, and none is twice.
+ * @param disturb does its worst, and puts the gateway on its feet again; by default a kill
  */
 export async function nothingAcknowledgedIsLost(
   gateway: Gateway,
   login: IClientOptions,
   ids: { storeId: string; controllerId: string },
-  { total, kills }: { total: number; kills: number },
+  {
+    total,
+    times,
+    disturb = async () => {
+      await gateway.end('SIGKILL');
+      await gateway.start();
+    },
+  }: { total: number; times: number; disturb?: () => Promise<void> },
 ): Promise<void> {
   const { storeId, controllerId } = ids;
   const client = connect(gateway.mqttUrl, {
@@ -96,17 +110,16 @@ export async function nothingAcknowledgedIsLost(
       (number) => numberedState(storeId, controllerId, number),
       total,
     );
-    for (let kill = 0; kill < kills; kill += 1) {
-      // A random moment, in messages: somewhere in this kill's share of them.
-      const share = total / (kills + 1);
-      const moment = Math.floor(share * (kill + 0.2 + Math.random() * 0.8));
+    for (let time = 0; time < times; time += 1) {
+      // A random moment, in messages: somewhere in this time's share of them.
+      const share = total / (times + 1);
+      const moment = Math.floor(share * (time + 0.2 + Math.random() * 0.8));
       await eventually(
         async () => acknowledged.size >= moment || undefined,
         `${moment} acknowledgements`,
         120_000,
       );
-      await gateway.end('SIGKILL');
-      await gateway.start();
+      await disturb();
     }
     await eventually(
       async () => acknowledged.size === total || undefined,
@@ -123,7 +136,7 @@ export async function nothingAcknowledgedIsLost(
       () => {}, // what is missing is said below
     );
     const changes = await gateway.list<Change>(`/stores/${storeId}/machines/history`);
-    const refused = await gateway.list<Refused>('/dead-letters?protocol=laundry');
+    const refused = await refusedOf(gateway, storeId);
     const numbers = [
       ...changes.map((change) => Date.parse(change.last_updated) - START),
       ...refused.map(({ payload_base64 }) => {

@@ -7,6 +7,7 @@ import type {
   ControllerRecord,
   LaundryStore,
   LaundryWrite,
+  LivenessChange,
   MachineRecord,
   MessageRecord,
   StateChange,
@@ -54,6 +55,7 @@ export interface ModelStore extends LaundryStore {
   readonly changes: StateChange[];
   readonly letters: DeadLetter[];
   readonly messages: MessageRecord[];
+  readonly liveness: LivenessChange[];
   readonly machines: Map<number, MachineRecord>;
   readonly controller: ControllerRecord | undefined;
   /** Commits the oldest unit and waits until what follows from it has been done. */
@@ -75,6 +77,7 @@ export function modelStore(): ModelStore {
   const changes: StateChange[] = [];
   const letters: DeadLetter[] = [];
   const messages: MessageRecord[] = [];
+  const liveness: LivenessChange[] = [];
   const units: Unit[] = [];
 
   const later = (commit: () => void) =>
@@ -91,6 +94,7 @@ export function modelStore(): ModelStore {
     for (const machine of write.machines) machines.set(machine.relayId, machine);
     changes.push(...write.changes);
     letters.push(...write.deadLetters);
+    if (write.liveness !== undefined) liveness.push(write.liveness);
     if (write.message !== undefined) messages.push(write.message);
   }
 
@@ -98,6 +102,7 @@ export function modelStore(): ModelStore {
     changes,
     letters,
     messages,
+    liveness,
     machines,
     get pending() {
       return units.length;

@@ -12,7 +12,7 @@ declare module 'node-red-node-test-helper' {
     init(runtimePath: string, settings?: object): void;
     startServer(callback: (error?: Error) => void): void;
     stopServer(callback: () => void): void;
-    load(modules: unknown, flow: object[]): Promise<void>;
+    load(modules: unknown, flow: object[], credentials: Record<string, object>): Promise<void>;
     unload(): Promise<void>;
     getNode(id: string): Node;
     log(): { args: [LogEntry][]; ERROR: number };

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { DatabaseSync } from 'node:sqlite';
+import { commandStore } from '../../lib/store/command.js';
 import { openStore } from '../../lib/store/open.js';
 import { writeSetting } from '../../lib/store/settings.js';
 import type { Store } from '../../lib/store/store.js';
@@ -9,7 +10,7 @@ import { later, settingInsert, settings } from './store.js';
 /**
  * A second process on the same database, driven by messages. What it does, by command:
  * open, close; number <from>: commits settings `from`, `from + 1` … until killed, reporting each after its promise;
- * read: answers all settings; lock: takes SQLite's write lock; unlock; write <name> <value>.
+ * executionIds <count>: answers so many; read: answers all settings; lock: takes SQLite's write lock; unlock; write <name> <value>.
  */
 export interface StoreProcess {
   readonly child: ChildProcess;
@@ -57,6 +58,12 @@ function serve(url: string): void {
     },
     close: () => opened().close(),
     read: () => settings(opened()),
+    async executionIds(count: number) {
+      const { nextExecutionId } = commandStore(opened());
+      const ids: number[] = [];
+      while (ids.length < count) ids.push(await nextExecutionId());
+      return ids;
+    },
     write: (name: string, value: string) => writeSetting(opened(), name, value),
     lock() {
       lock = new DatabaseSync(url.slice('sqlite:'.length));

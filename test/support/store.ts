@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openStore, type StoreOptions } from '../../lib/store/open.js';
 import { prepare } from '../../lib/store/prepared.js';
 import type { Statement, Store } from '../../lib/store/store.js';
+import { newDatabase } from './database.js';
 
 const undo: (() => Promise<unknown>)[] = [];
 
@@ -23,7 +24,20 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
+let server: string | undefined;
+
+/** From now on temporary databases are made on this server; undefined: embedded ones. */
+export function useServer(url: string | undefined): void {
+  server = url;
+}
+
+/** A database of its own, which `cleanUp` removes. */
 export async function temporaryUrl(): Promise<string> {
+  if (server !== undefined) {
+    const { url, drop } = await newDatabase(server);
+    later(drop);
+    return url;
+  }
   return `sqlite:${join(await temporaryFolder(), 'fieldloom.db')}`;
 }
 

@@ -229,6 +229,26 @@ describe('the fieldloom command', function () {
       [['user', 'add', 'ann', '--password-stdin', '--store', 'S'], /'--store <uuid>' argument 'S' .* UUID/],
       [['user', 'token', 'ann', '--ttl', 'soon'], /'--ttl <time>' argument 'soon' .* Accepted is .* 1h/],
       [['user', 'token', 'ann', '--ttl', '0s'], /argument '0s'/],
+      [['pond', 'add'], /--owner is missing/],
+      [['pond', 'add', '--owner', 'ann', '--name', 'P', '--device', 'D'], /--position is missing/],
+      [['pond', 'add', '--position', '1.5'], /'--position <number>' argument '1.5' .* whole number/],
+      [
+        ['pond', 'add', '--owner', 'a', '--name', 'P', '--device', '+', '--position', '1'],
+        /--device is "\+": accepted is text without/,
+      ],
+      [
+        ['pond', 'add', '--owner', 'a', '--name', 'P', '--device', 'D', '--position', '0'],
+        /--position is 0: accepted is a whole number from 1/,
+      ],
+      [['pond', 'add', '--threshold', 'ph'], /argument 'ph' .* NAME=MIN:MAX/],
+      [
+        [
+          ...['pond', 'add', '--owner', 'a', '--name', 'P', '--device', 'D', '--position', '1'],
+          ...['--threshold', 'ph=9:6'],
+        ],
+        /--threshold is "ph=9:6": accepted is/,
+      ],
+      [['pond', 'remove', 'x'], /value 'x' .* 'id'.* whole number/],
     ] as [string[], RegExp][]) {
       const { code, out, problem } = await runScript(COMMAND, words, environment, 'x');
       assert.deepEqual([code, out], [2, ''], `${words.join(' ')}: ${problem}`);
@@ -243,7 +263,7 @@ describe('the fieldloom command', function () {
   });
 
   it('says a bad DATABASE_URL without its password', async () => {
-    for (const url of ['oracle://u:hunter2@host/db', 'mysql://u:hunter2@host/db', 'hunter2']) {
+    for (const url of ['oracle://u:hunter2@host/db', 'mysql://u:hunter2@host', 'hunter2']) {
       const { code, problem } = await runScript(COMMAND, ['access', 'list'], {
         ...environment,
         DATABASE_URL: url,
@@ -260,6 +280,8 @@ describe('the fieldloom command', function () {
       ['access', 'rotate', 'nobody'],
       ['user', 'revoke', 'nobody'],
       ['user', 'token', 'nobody'],
+      ['pond', 'remove', '7'],
+      ['pond', 'add', '--owner', 'nobody', '--name', 'P', '--device', 'D', '--position', '1'],
       ['backup', join(directory, 'copy.db')],
       ['restore', join(directory, 'none.db')],
     ]) {
@@ -273,11 +295,64 @@ describe('the fieldloom command', function () {
   it('shows help for whoever asks, and for a command that is none', async () => {
     const { code, out } = await command('--help');
     assert.equal(code, 0);
-    for (const word of ['access', 'user', 'backup', 'restore', 'FIELDLOOM_DIR'])
+    for (const word of ['access', 'user', 'pond', 'backup', 'restore', 'FIELDLOOM_DIR'])
       assert.ok(out.includes(word));
     const bare = await command('access');
     assert.deepEqual([bare.code, bare.out], [2, '']);
     assert.match(bare.problem, /rotate/);
+  });
+
+  it('makes ponds, lists them with their owners, and removes them', async () => {
+    await addUser('ann');
+    const add = (position: number, ...words: string[]) =>
+      json('pond', 'add', '--owner', 'ann', '--device', 'D', '--position', String(position), ...words);
+    assert.deepEqual(await add(1, '--name', 'First pond'), { pond_id: 1 });
+    assert.deepEqual(
+      await add(
+        ...([2, '--name', 'Second', '--feed-limit', '500'] as const),
+        ...['--threshold', 'temperature=18:30.5', '--threshold', 'ph=:8'],
+      ),
+      { pond_id: 2 },
+    );
+    const first = {
+      pond_id: 1,
+      name: 'First pond',
+      owner: 'ann',
+      device_id: 'D',
+      position: 1,
+      feed_limit_g: 10_000,
+      thresholds: {},
+    };
+    const second = {
+      pond_id: 2,
+      name: 'Second',
+      owner: 'ann',
+      device_id: 'D',
+      position: 2,
+      feed_limit_g: 500,
+      thresholds: { temperature: { min: 18, max: 30.5 }, ph: { max: 8 } },
+    };
+    assert.deepEqual(await json('pond', 'list'), [first, second]);
+    assert.match(
+      (await command('pond', 'list')).out,
+      /^POND +NAME +OWNER +DEVICE +POSITION +FEED LIMIT\n1 +First/,
+    );
+    assert.deepEqual(await json('pond', 'remove', '1'), { pond_id: 1, removed: true });
+    assert.deepEqual(await add(1, '--name', 'Third'), { pond_id: 3 }, 'an id is never given again');
+    await json('user', 'revoke', 'ann');
+    assert.deepEqual(
+      (await json('pond', 'list')).map(({ owner }: { owner: string | null }) => owner),
+      [null, null],
+    );
+  });
+
+  it('gives a place of a device to one pond', async () => {
+    await addUser('ann');
+    const words = ['pond', 'add', '--owner', 'ann', '--device', 'D', '--position', '1', '--name', 'P'];
+    await json(...words);
+    const { code, out, problem } = await command(...words);
+    assert.deepEqual([code, out], [1, '']);
+    assert.match(problem, /device D has pond 1 \(P\) at position 1 already/);
   });
 
   describe('backup and restore', () => {

@@ -18,6 +18,6 @@ describe('a gateway that is killed again and again', function () {
       ...['access', 'add', '--role', 'controller'],
       ...['--store', ids.storeId, '--controller', ids.controllerId],
     );
-    await nothingAcknowledgedIsLost(gateway, login as object, ids, { total: 20_000, kills: 5 });
+    await nothingAcknowledgedIsLost(gateway, login as object, ids, { total: 20_000, times: 5 });
   });
 });

@@ -1,43 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import addFormats from 'ajv-formats';
 import { connectAsync, type IClientOptions } from 'mqtt';
-import { parse } from 'yaml';
 import { Gateway } from '../support/gateway.js';
+import { checkDescribed, type Method } from '../support/openapi.js';
 import { CONTROLLER_ID, METRICS_TOPIC, SEED_MESSAGE, STORE_ID } from '../support/seed.js';
-
-interface Operation {
-  responses: Record<string, { $ref?: string; content?: Record<string, { schema: object }> }>;
-}
-type Path = Partial<Record<'get' | 'post' | 'delete', Operation>>;
-interface OpenApi {
-  paths: Record<string, Path>;
-  components: object;
-}
-
-const description = parse(readFileSync(join(__dirname, '../../../schemas/openapi.yaml'), 'utf8')) as OpenApi;
-
-const ajv = new Ajv2020({ strict: false });
-(addFormats as unknown as (instance: object) => void)(ajv);
-ajv.addSchema({ $id: 'openapi', ...description });
-
-function check(path: string, method: 'get' | 'post' | 'delete', status: number, body: unknown): void {
-  const responses = description.paths[path]?.[method]?.responses ?? {};
-  const response = responses[String(status)];
-  assert.ok(response, `${method} ${path} answered ${status}, which is not described`);
-  const pointer = response.$ref
-    ? '/components/responses/Problem/content/application~1json/schema'
-    : `/paths/${path.replaceAll('~', '~0').replaceAll('/', '~1')}/${method}/responses/${status}/content/application~1json/schema`;
-  if (!response.$ref && !response.content?.['application/json']) return;
-  const encoded = pointer.split('/').map(encodeURIComponent).join('/');
-  const validate = ajv.compile({ $ref: `openapi#${encoded}` });
-  assert.ok(
-    validate(body),
-    `${method} ${path} ${status}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body)}`,
-  );
-}
 
 describe('the REST API as schemas/openapi.yaml describes it', function () {
   this.timeout(120_000);
@@ -63,7 +28,7 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
   };
   /** Asks, and holds the answer against the description. */
   const described = async (
-    method: 'get' | 'post' | 'delete',
+    method: Method,
     path: string,
     {
       values = {},
@@ -73,7 +38,7 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
   ) => {
     const filled = path.replaceAll(/\{([a-z_]+)\}/g, (_all, name: string) => values[name] ?? '');
     const answer = await ask(method.toUpperCase(), filled + query, options);
-    check(path, method, answer.status, answer.body);
+    checkDescribed(path, method, answer.status, answer.body);
     return answer;
   };
 
@@ -105,6 +70,7 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
     await expect200('/stores');
     await expect200('/stores/{store_id}/machines', { values: store });
     await expect200('/stores/{store_id}/machines/history', { values: store, query: '?relay_id=1&limit=5' });
+    await expect200('/stores/{store_id}/controllers/history', { values: store, query: '?limit=5' });
     await expect200('/stores/{store_id}/machines/statistics', {
       values: store,
       query: '?from=2024-01-15T00:00:00Z&to=2024-01-16T00:00:00Z',
@@ -150,7 +116,7 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
         body,
       });
       const image = await answer.json();
-      check(images, 'post', answer.status, image);
+      checkDescribed(images, 'post', answer.status, image);
       return { status: answer.status, image };
     };
     const content = 'x'.repeat(3 * 2 ** 20);
@@ -172,7 +138,7 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
     ] as const) {
       const answer = await fetch(`${gateway.url}${images}/${image.id}/file${query}`, { headers });
       assert.equal(answer.status, expected);
-      check(`${images}/{id}/file`, 'get', answer.status, await answer.json());
+      checkDescribed(`${images}/{id}/file`, 'get', answer.status, await answer.json());
     }
     const remove = () => described('delete', `${images}/{id}`, { values, bearer: token });
     assert.equal((await remove()).status, 204);

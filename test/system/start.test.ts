@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,6 +58,7 @@ describe('the start command', function () {
         status: 'ok',
         broker: 'listening',
         store: 'open',
+        mqtt_port: Number(gateway.env['MQTT_PORT']),
         version,
       });
       const metrics = await fetch(`${gateway.url}/metrics`);
@@ -86,6 +88,19 @@ describe('the start command', function () {
       assert.equal(client.headers.get('content-type'), 'text/javascript; charset=utf-8');
       assert.match(client.headers.get('cache-control') ?? '', /immutable/);
       assert.equal((await fetch(`${gateway.url}/fieldloom/client/..%2f..%2fpackage.json`)).status, 404);
+    });
+
+    it('shows nothing to a page that calls it by a name of its own', async () => {
+      for (const path of ['/', '/flows', '/health', '/stores', '/dashboard/laundry']) {
+        const request = get(gateway.url + path, { headers: { host: 'evil.example' } });
+        const [answer] = await once(request, 'response');
+        assert.equal((answer as IncomingMessage).resume().statusCode, 421, path);
+      }
+      const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/comms`, {
+        headers: { host: 'evil.example' },
+      });
+      const [error] = await once(socket, 'error');
+      assert.match((error as Error).message, /socket hang up|ECONNRESET/);
     });
 
     it('answers unknown paths of the API as JSON', async () => {

@@ -112,12 +112,16 @@ describe('retention', () => {
         machines: [],
         changes: [change(at)],
         deadLetters: [letter(at)],
+        liveness: { online: true, at },
         message: message(at),
       });
     }
     const retention = await started(store);
     await retention.run();
-    const left = async (table: 'message' | 'laundry_state_change' | 'dead_letter', column: string) => {
+    const left = async (
+      table: 'message' | 'laundry_state_change' | 'laundry_liveness' | 'dead_letter',
+      column: string,
+    ) => {
       const rows = await store.db
         .selectFrom(table)
         .select(column as 'id')
@@ -127,6 +131,7 @@ describe('retention', () => {
     };
     assert.deepEqual(await left('message', 'at'), [6]);
     assert.deepEqual(await left('laundry_state_change', 'received_at'), [399, 91, 89, 8, 6]);
+    assert.deepEqual(await left('laundry_liveness', 'at'), [399, 91, 89, 8, 6]);
     assert.deepEqual(await left('dead_letter', 'received_at'), [89, 8, 6]);
   });
 

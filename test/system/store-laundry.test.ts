@@ -105,6 +105,35 @@ describe('the laundry in the store', () => {
     assert.deepEqual((await laundry.history(STORE)).items, []);
   });
 
+  it('keeps when a controller came and went, newest first, by page, span and controller', async () => {
+    const store = await opened();
+    const laundry = laundryStore(store);
+    for (let revision = 1; revision <= 4; revision += 1) {
+      const liveness = { online: revision % 2 === 1, at: NINE + revision * MINUTE };
+      await laundry.save(write(revision - 1, revision, { liveness }));
+    }
+    await laundry.save(write(4, 5));
+    const told = async (filter?: object) =>
+      (await laundry.livenessHistory(STORE, filter)).items.map(({ online, at }) => [
+        online,
+        (at - NINE) / MINUTE,
+      ]);
+    assert.deepEqual(await told(), [
+      [false, 4],
+      [true, 3],
+      [false, 2],
+      [true, 1],
+    ]);
+    const span = { from: NINE + 2 * MINUTE, to: NINE + 4 * MINUTE };
+    assert.deepEqual(await told({ ...span, controllerId: CONTROLLER }), [
+      [true, 3],
+      [false, 2],
+    ]);
+    assert.deepEqual(await told({ controllerId: STORE }), []);
+    const first = await laundry.livenessHistory(STORE, { limit: 3 });
+    assert.deepEqual(await told({ limit: 3, cursor: first.next_cursor }), [[true, 1]]);
+  });
+
   it('writes dead letters and the line of message history with the rest', async () => {
     const store = await opened();
     const laundry = laundryStore(store);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import { MIGRATIONS } from '../../lib/store/migrations/index.js';
 import { openStore } from '../../lib/store/open.js';
+import { freePort } from '../support/ports.js';
 import { cleanUp, opened, temporaryFolder, temporaryUrl } from '../support/store.js';
 import { startStoreProcess } from '../support/store-process.js';
 
@@ -73,20 +74,27 @@ describe('opening a store', () => {
   });
 
   it('refuses a URL that it does not know, names the setting and repeats no password', async () => {
-    for (const url of [
-      'mysql://root:secret@host/db',
-      'postgres://root:secret@host/db',
-      'redis://x:secret@y',
-      '',
-    ]) {
+    for (const url of ['mysql://root:secret@host', 'postgres://', 'redis://x:secret@y', '']) {
       await assert.rejects(openStore(url), (error: Error & { code: string }) => {
         assert.equal(error.code, 'invalid_setting');
-        assert.match(error.message, /DATABASE_URL/);
-        assert.match(error.message, /sqlite:<path of a file>/);
+        assert.match(error.message, /DATABASE_URL.*accepted is/);
         assert.doesNotMatch(error.message, /secret/);
         return true;
       });
     }
     await assert.rejects(openStore('sqlite::memory:'), { code: 'invalid_setting' });
+  });
+
+  it('says of a server that is not there that the database cannot be used, and no password', async () => {
+    const port = await freePort();
+    for (const scheme of ['mysql', 'postgres']) {
+      const opening = openStore(`${scheme}://root:secret@127.0.0.1:${port}/db`);
+      await assert.rejects(opening, (error: Error & { code: string }) => {
+        assert.equal(error.code, 'store_unavailable');
+        assert.match(error.message, /ECONNREFUSED/);
+        assert.doesNotMatch(error.message, /secret/);
+        return true;
+      });
+    }
   });
 });

@@ -269,11 +269,13 @@ describe('the policy of resources', () => {
     [{ kind: 'store', storeId: 'C' }, false],
     [{ kind: 'company', company: 'C' }, true],
     [{ kind: 'company', company: 'S' }, false],
+    [{ kind: 'pond', ownerId: 1 }, true],
+    [{ kind: 'pond', ownerId: 2 }, false],
     [{ kind: 'dead-letters' }, false],
     [{ kind: 'logins' }, false],
   ];
 
-  it('lets a user read and change what belongs to their stores and companies alone', () => {
+  it('lets a user read and change what belongs to their stores, companies and ponds alone', () => {
     for (const [resource, allowed] of RESOURCES) {
       assert.equal(mayRead(member, resource), allowed, JSON.stringify(resource));
       assert.equal(mayChange(member, resource), allowed, JSON.stringify(resource));

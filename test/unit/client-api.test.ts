@@ -8,6 +8,7 @@ interface Asked {
   method: string;
   path: string;
   authorization: string | undefined;
+  idempotencyKey: string | undefined;
   body: unknown;
 }
 type Answer = { status?: number; body?: unknown; text?: string };
@@ -31,6 +32,7 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
 describe('REST client', () => {
   let server: Server;
   let api: Api;
+  let root: string;
   let storage: ReturnType<typeof memoryStorage>;
   let asked: Asked[];
   let answer: (asked: Asked) => Answer | undefined;
@@ -43,6 +45,7 @@ describe('REST client', () => {
         method: request.method ?? '',
         path: request.url ?? '',
         authorization: request.headers.authorization,
+        idempotencyKey: request.headers['idempotency-key'] as string | undefined,
         body: await bodyOf(request),
       };
       asked.push(one);
@@ -55,7 +58,8 @@ describe('REST client', () => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    api = new Api({ root: `http://127.0.0.1:${port}/`, storage, timeoutMs: 200 });
+    root = `http://127.0.0.1:${port}/`;
+    api = new Api({ root, storage });
   });
   afterEach(async () => {
     server.closeAllConnections();
@@ -81,7 +85,13 @@ describe('REST client', () => {
     answer = () => ({ body: { items: [] } });
     assert.deepEqual(await api.request('stores?limit=5'), { items: [] });
     assert.deepEqual(asked, [
-      { method: 'GET', path: '/stores?limit=5', authorization: undefined, body: undefined },
+      {
+        method: 'GET',
+        path: '/stores?limit=5',
+        authorization: undefined,
+        idempotencyKey: undefined,
+        body: undefined,
+      },
     ]);
     assert.equal(await api.ticket(), undefined);
   });
@@ -93,11 +103,13 @@ describe('REST client', () => {
       method: 'POST',
       path: '/api/token/',
       authorization: undefined,
+      idempotencyKey: undefined,
       body: { username: 'ann', password: 'secret' },
     });
     await api.request('stores');
     assert.equal(asked[1]?.authorization, 'Bearer a1');
     assert.equal(api.loggedIn, true);
+    assert.equal(api.username, 'ann');
   });
 
   it('keeps the login in the storage, never the password', async () => {
@@ -145,7 +157,13 @@ describe('REST client', () => {
     answer = () => ({ body: { ticket: 't1' } });
     assert.equal(await api.ticket(), 't1');
     assert.deepEqual(asked, [
-      { method: 'POST', path: '/api/ws-ticket', authorization: 'Bearer a1', body: undefined },
+      {
+        method: 'POST',
+        path: '/api/ws-ticket',
+        authorization: 'Bearer a1',
+        idempotencyKey: undefined,
+        body: undefined,
+      },
     ]);
   });
 
@@ -156,6 +174,31 @@ describe('REST client', () => {
       code: 'conflict',
       message: 'already done',
     });
+  });
+
+  it('hands on what the pond API says of a refusal', async () => {
+    answer = () => ({ status: 500, body: { success: false, error: 'MQTT client not connected' } });
+    assert.deepEqual(await refusal(api.request('x', { method: 'POST', body: { amount: 100 } })), {
+      status: 500,
+      code: 'http_500',
+      message: 'MQTT client not connected',
+    });
+    answer = () => ({ status: 401, body: { detail: 'Authentication credentials were not provided.' } });
+    assert.deepEqual(await refusal(api.request('x')), {
+      status: 401,
+      code: 'unauthenticated',
+      message: 'Authentication credentials were not provided.',
+    });
+  });
+
+  it('sends the key by which the gateway knows an attempt at the same thing', async () => {
+    answer = () => ({ body: {} });
+    await api.request('x', { method: 'POST', idempotencyKey: 'k-1' });
+    await api.request('x', { method: 'POST' });
+    assert.deepEqual(
+      asked.map(({ idempotencyKey }) => idempotencyKey),
+      ['k-1', undefined],
+    );
   });
 
   it('says what it can of an answer from something else on the way', async () => {
@@ -188,6 +231,7 @@ describe('REST client', () => {
 
   it('says unreachable where an answer takes too long', async () => {
     answer = () => undefined;
-    assert.equal((await refusal(api.request('x'))).code, 'unreachable');
+    const hasty = new Api({ root, storage, timeoutMs: 200 });
+    assert.equal((await refusal(hasty.request('x'))).code, 'unreachable');
   });
 });

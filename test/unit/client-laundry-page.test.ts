@@ -1,46 +1,9 @@
 import assert from 'node:assert/strict';
-import { Api } from '../../client/api.js';
 import { LaundryPage } from '../../client/laundry-page.js';
 import type { LaundryView } from '../../client/laundry-view.js';
 import { LiveFeed } from '../../client/live-feed.js';
 import { type FakeClock, fakeClock } from '../support/fake-clock.js';
-
-type Answer = { status?: number; body: unknown };
-
-/** Lets everything that is ready happen: answers here never wait for anything else. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
-}
-
-/** What the page's live feeds are connected to. */
-class Sockets {
-  readonly open = new Map<string, Socket>();
-
-  connect(url: string): Socket {
-    const storeId = url.split('/').at(-1) ?? '';
-    const socket = new Socket(() => this.open.delete(storeId));
-    this.open.set(storeId, socket);
-    return socket;
-  }
-}
-
-class Socket {
-  private readonly listeners = new Map<string, (event: never) => void>();
-
-  constructor(private readonly onClose: () => void) {}
-
-  addEventListener(type: string, listener: (event: never) => void): void {
-    this.listeners.set(type, listener);
-  }
-
-  say(message: object): void {
-    this.listeners.get('message')?.({ data: JSON.stringify(message) } as never);
-  }
-
-  close(): void {
-    this.onClose();
-  }
-}
+import { type Answer, apiOf, Sockets, settled } from '../support/fake-gateway.js';
 
 describe('page Laundry, what it does', () => {
   let clock: FakeClock;
@@ -89,22 +52,9 @@ describe('page Laundry, what it does', () => {
   });
 
   const open = async () => {
-    const values = new Map<string, string>();
-    const api = new Api({
-      root: 'http://gateway/',
-      storage: {
-        getItem: (key) => values.get(key) ?? null,
-        setItem: (key, value) => void values.set(key, value),
-        removeItem: (key) => void values.delete(key),
-      },
-      async fetch(input, init) {
-        const path = String(input).replace('http://gateway/', '');
-        asked.push(path);
-        const token = new Headers(init?.headers).get('authorization') ?? undefined;
-        const answer = answers(path, token);
-        if (answer === undefined) throw new TypeError('connection refused');
-        return new Response(JSON.stringify(answer.body), { status: answer.status ?? 200 });
-      },
+    const api = apiOf(({ path, token }) => {
+      asked.push(path);
+      return answers(path, token);
     });
     page = new LaundryPage({
       api,

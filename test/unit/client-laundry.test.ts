@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
   addChanges,
+  addLiveness,
+  applyLiveness,
   applyMessage,
   type Change,
   changeOf,
@@ -116,6 +118,27 @@ describe('state of a shop', () => {
     assert.deepEqual(machinesOf(back), ['1 busy', '2 idle', '7 unknown']);
   });
 
+  it('remembers absences, from the history and as they end, each once', () => {
+    const away = (online: boolean, at: number) => ({ controller_id: FIRST, online, at: iso(at) });
+    const told = addLiveness(shopOf(), [
+      away(true, NOW - H),
+      away(false, NOW - 2 * H),
+      away(true, NOW - 5 * H),
+    ]);
+    const expected = [
+      { from: 0, to: NOW - 5 * H },
+      { from: NOW - 2 * H, to: NOW - H },
+    ];
+    assert.deepEqual(told.outages.get(FIRST), expected);
+    const gone = applyLiveness(told, FIRST, false, NOW);
+    const back = applyLiveness(gone, FIRST, true, NOW + H);
+    const last = { from: NOW, to: NOW + H };
+    assert.deepEqual(back.outages.get(FIRST), [...expected, last]);
+    const again = addLiveness(back, [away(true, NOW + H), away(false, NOW)]);
+    assert.deepEqual(again.outages.get(FIRST), [...expected, last]);
+    assert.deepEqual(forgetBefore(again, NOW).outages.get(FIRST), [last]);
+  });
+
   it('never moves a last word back', () => {
     const data = { controller_id: FIRST, online: true, last_seen: iso(NOW - H) };
     assert.equal(applyMessage(shopOf(), { type: 'controller', data }).controllers[0]?.lastSeen, NOW - 5000);
@@ -188,6 +211,29 @@ describe('strip of the last 24 hours', () => {
     ]);
   });
 
+  it('does not know a machine while its controller was away', () => {
+    const outages = [
+      { from: 0, to: NOW - 23 * H },
+      { from: NOW - 3 * H, to: NOW - 2 * H },
+    ];
+    const quiet = { lastStatus: 'idle' as const, since: NOW - 40 * H };
+    const apart = [
+      [-24, -23, 'unknown'],
+      [-23, -3, 'idle'],
+      [-3, -2, 'unknown'],
+      [-2, 0, 'idle'],
+    ];
+    assert.deepEqual(shape(quiet, [], undefined, NOW, outages), apart);
+  });
+
+  it('knows what a controller told later of the time it was away', () => {
+    const outages = [{ from: NOW - 3 * H, to: NOW - H }];
+    assert.deepEqual(shape(machine, [change(NOW - 2 * H, 'busy', 'idle')], undefined, NOW, outages), [
+      [-24, -2, 'idle'],
+      [-2, 0, 'busy'],
+    ]);
+  });
+
   it('is whole with a state that is older than the strip', () => {
     assert.deepEqual(shape({ lastStatus: 'idle', since: NOW - 40 * H }, [], undefined, NOW), [
       [-24, 0, 'idle'],
@@ -211,10 +257,16 @@ describe('strip of the last 24 hours', () => {
           .map(({ ago, busy, first }) => change(NOW - ago, busy ? 'busy' : 'idle', first ? null : 'idle'))
           .sort((a, b) => a.at - b.at),
       );
+    const outagesOf = fc
+      .array(fc.integer({ min: -2 * H, max: 30 * H }), { maxLength: 6 })
+      .map((agos) => agos.sort((a, b) => b - a).map((ago) => NOW - ago))
+      .map((times) =>
+        times.flatMap((to, index) => (index % 2 === 1 ? [{ from: times[index - 1] as number, to }] : [])),
+      );
     const lastSeenOf = fc.option(fc.integer({ min: NOW - 30 * H, max: NOW + H }), { nil: undefined });
     fc.assert(
-      fc.property(changesOf, lastSeenOf, (changes, lastSeen) => {
-        const segments = stripOf(machine, changes, lastSeen, NOW);
+      fc.property(changesOf, lastSeenOf, outagesOf, (changes, lastSeen, outages) => {
+        const segments = stripOf(machine, changes, lastSeen, NOW, outages);
         assert.equal(segments[0]?.from, NOW - STRIP_MS);
         assert.equal(segments.at(-1)?.to, NOW);
         for (const [index, segment] of segments.entries()) {

@@ -47,6 +47,7 @@ describe('error codes', () => {
       'unsupported_media_type',
       'range_not_satisfiable',
       'too_many_downloads',
+      'unprocessable',
       'internal',
     ];
     for (const code of published) assert.ok((ERROR_CODES as readonly string[]).includes(code), code);

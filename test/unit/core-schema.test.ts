@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { compileSchema } from '../../lib/core/schema.js';
+import { compileSchema, compileUserSchema } from '../../lib/core/schema.js';
 
 const check = compileSchema<{ status: string; level?: number }>({
   type: 'object',
@@ -33,5 +33,21 @@ describe('a validator', () => {
     assert.deepEqual(check({}), { valid: false, pointer: '/status', message: '/status is missing' });
     const result = check({ status: 'idle', 'a/b': {} });
     assert.equal(!result.valid && result.pointer, '/a~1b/c~0d');
+  });
+});
+
+describe('a validator of a user’s schema', () => {
+  it('takes any way of writing one, and two of one name', () => {
+    for (let count = 0; count < 2; count += 1) {
+      const loose = compileUserSchema({
+        $id: 'valve',
+        required: ['percent'],
+        note: 'ours',
+        format: 'percent',
+      });
+      assert.equal(loose({ percent: 5 }).valid, true);
+      assert.deepEqual(loose({}), { valid: false, pointer: '/percent', message: '/percent is missing' });
+    }
+    assert.throws(() => compileUserSchema({ type: 'thing' }));
   });
 });

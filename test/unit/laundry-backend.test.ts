@@ -394,6 +394,15 @@ describe('the laundry backend and silent controllers', () => {
       controllers.map(({ online }) => online),
       [true, false, true],
     );
+    assert.deepEqual(
+      store.liveness,
+      [
+        { online: true, at: T },
+        { online: false, at: T },
+        { online: true, at: T + 100 * SECOND },
+      ],
+      'it went away when it was last heard',
+    );
     assert.deepEqual([backend.counters.cameOnline, backend.counters.wentOffline], [2, 1]);
   });
 

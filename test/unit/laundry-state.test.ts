@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { LIVENESS } from '../../lib/core/liveness.js';
 import type { MachineReport } from '../../lib/laundry/codec.js';
-import { LIVENESS } from '../../lib/laundry/liveness.js';
 import {
   type ControllerState,
   deadlineOf,

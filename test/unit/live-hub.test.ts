@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
+import { FieldloomError } from '../../lib/core/errors.js';
 import { createLiveHub, type LiveHubOptions, type LiveSocket } from '../../lib/web/live-hub.js';
 import { fakeClock } from '../support/fake-clock.js';
 
@@ -238,6 +239,27 @@ describe('live hub', () => {
     await turn();
     assert.equal(socket.closed, 1011);
     assert.deepEqual(errors, [failure]);
+  });
+
+  it('closes with 4403 whom the snapshot is not for, and tells nobody of it', async () => {
+    const errors: unknown[] = [];
+    const { hub } = setUp({
+      snapshot: () => Promise.reject(new FieldloomError('forbidden', 'not yours')),
+      onError: (error) => errors.push(error),
+    });
+    const socket = fakeSocket();
+    hub.join('shop', socket, viewer);
+    await turn();
+    assert.deepEqual([socket.closed, socket.received, errors], [4403, [], []]);
+  });
+
+  it('knows whether anybody follows a feed', async () => {
+    const { hub } = setUp();
+    const client = hub.join('shop', fakeSocket(), viewer);
+    await turn();
+    assert.deepEqual([hub.followed('shop'), hub.followed('other')], [true, false]);
+    client.left();
+    assert.equal(hub.followed('shop'), false);
   });
 
   it('closes with 4403 the clients whose viewer lost its right, and only those', async () => {

@@ -6,6 +6,7 @@ import { filterMatches } from '../../lib/core/topic.js';
 import { ArrivalOrder } from '../../lib/mqtt/arrival-order.js';
 import { brokerFilters, filterCovers } from '../../lib/mqtt/broker-filters.js';
 import { ReadGate } from '../../lib/mqtt/read-gate.js';
+import { ReadTurns } from '../../lib/mqtt/read-turns.js';
 import { Subscriptions } from '../../lib/mqtt/subscriptions.js';
 import { type WiredPublish, wiredLink } from '../../lib/mqtt/wired-link.js';
 import { until } from '../support/mqtt.js';
@@ -161,7 +162,8 @@ describe('read gate', () => {
   /** What the broker gets of these bytes, written in pieces. */
   const readAll = async (bytes: Buffer, cuts: number[], room: number) => {
     const stream = new PassThrough();
-    const gate = new ReadGate(stream, { limits: { connectBytes: 300, packetBytes: 300 }, room: () => room });
+    const limits = { connectBytes: 300, packetBytes: 300 };
+    const gate = new ReadGate(stream, { limits, room: () => room, turns: new ReadTurns() });
     const chunks: Buffer[] = [];
     // As aedes does until the login.
     const asBroker = () => {
@@ -209,9 +211,31 @@ describe('read gate', () => {
   it('destroys the stream at the header of a packet that is too large', async () => {
     const stream = new PassThrough();
     const failed = new Promise<Error>((resolve) => stream.once('error', resolve));
-    new ReadGate(stream, { limits: { connectBytes: 10, packetBytes: 300 }, room: () => 1 });
+    const limits = { connectBytes: 10, packetBytes: 300 };
+    new ReadGate(stream, { limits, room: () => 1, turns: new ReadTurns() });
     stream.write(Buffer.from([0x10, 11]));
     assert.equal(stream.read(), null);
     assert.match((await failed).message, /more than 10 bytes before its login/);
+  });
+
+  it('hands over no more than so many packets of all gates in a turn, in the order of asking', async () => {
+    const turns = new ReadTurns();
+    const order: string[] = [];
+    const gateOf = (name: string) => {
+      const stream = new PassThrough();
+      const limits = { connectBytes: 300, packetBytes: 300 };
+      const gate = new ReadGate(stream, { limits, room: () => 1000, turns });
+      gate.open((chunk) => order.push(`${name} ${chunk.length / 2}`));
+      stream.write(Buffer.concat(Array.from({ length: 150 }, () => packet(0))));
+    };
+    gateOf('a');
+    gateOf('b');
+    let turn = 0;
+    while (order.length < 4) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turn += 1;
+    }
+    assert.deepEqual(order, ['a 100', 'a 50', 'b 50', 'b 100']);
+    assert.ok(turn >= 3, 'over several turns');
   });
 });

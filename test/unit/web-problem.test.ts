@@ -38,6 +38,7 @@ describe('the HTTP status of an error', () => {
       413: ['payload_too_large'],
       415: ['unsupported_media_type'],
       416: ['range_not_satisfiable'],
+      422: ['unprocessable'],
       429: ['too_many_attempts'],
       500: [
         'invalid_setting',
@@ -55,8 +56,8 @@ describe('the HTTP status of an error', () => {
         'broker_unavailable',
         'store_unavailable',
         'store_closed',
-        'too_many_downloads',
         'token_keys_unavailable',
+        'too_many_downloads',
       ],
     });
   });

@@ -1,5 +1,6 @@
 import { type StripSegment, timeIn } from '../../laundry-strip.js';
 import { durationWords } from '../../words.js';
+import { define } from '../parts/element.js';
 
 const WIDTH = 1440;
 const HEIGHT = 12;
@@ -86,6 +87,4 @@ function labelOf(segments: readonly StripSegment[]): string {
   return `Last ${durationWords(last.to - first.from)}: ${sums.join(', ')}`;
 }
 
-if (customElements.get('fieldloom-state-strip') === undefined) {
-  customElements.define('fieldloom-state-strip', StateStrip);
-}
+define('fieldloom-state-strip', StateStrip);

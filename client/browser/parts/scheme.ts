@@ -1,3 +1,4 @@
+import page from '../page.css';
 import tokens from '../tokens.css';
 
 const ATTRIBUTE = 'data-fieldloom-scheme';
@@ -5,7 +6,7 @@ const ATTRIBUTE = 'data-fieldloom-scheme';
 let sheet: CSSStyleSheet | undefined;
 
 /**
- * Puts the tokens' stylesheet into the document once, and keeps the document's scheme right while a page of ours
+ * Puts the stylesheets of our pages into the document once, and keeps the document's scheme right while a page of ours
  * is open: dark where the Dashboard theme is dark; where it is light, as the reader's system wants it (Dashboard
  * itself does not ask).
  * @returns a function that gives the document back to the Dashboard theme
@@ -13,7 +14,7 @@ let sheet: CSSStyleSheet | undefined;
 export function followScheme(): () => void {
   if (sheet === undefined) {
     sheet = new CSSStyleSheet();
-    sheet.replaceSync(tokens);
+    sheet.replaceSync(tokens + page);
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
   }
   const html = document.documentElement;

@@ -67,6 +67,14 @@ async function laundry(db: Kysely<never>, types: ColumnTypes): Promise<void> {
   await createTable(
     db,
     types,
+    'laundry_liveness',
+    { id: 'key', store_id: 'key', controller_id: 'key', online: 'integer', at: 'ms' },
+    ['id'],
+  );
+  await createIndex(db, 'laundry_liveness', ['store_id', 'at']);
+  await createTable(
+    db,
+    types,
     'laundry_report',
     {
       id: 'key',

@@ -14,6 +14,8 @@ export interface ColumnTypes {
   /** An instant or a length of time, ms. */
   ms: ColumnType;
   integer: ColumnType;
+  /** A number with a fraction, of 64 bits. */
+  real: ColumnType;
   /** Bytes, up to 16 MiB and more. */
   bytes: ColumnType;
   /** What follows the closing bracket of `create table`. */
@@ -27,12 +29,20 @@ export function columnTypes(dialect: Store['dialect']): ColumnTypes {
     text: 'text',
     ms: 'bigint',
     integer: 'integer',
+    real: 'double precision',
   } as const;
   switch (dialect) {
     case 'sqlite':
       return { ...common, bytes: 'blob', tableEnd: sql`` };
     case 'postgres':
-      return { ...common, bytes: 'bytea', tableEnd: sql`` };
+      // Other collations order text by a language's rules; pages and ids go by the bytes.
+      return {
+        ...common,
+        key: sql`varchar(64) collate "C"`,
+        longKey: sql`varchar(255) collate "C"`,
+        bytes: 'bytea',
+        tableEnd: sql``,
+      };
     case 'mysql':
       // MySQL's own collations take A for a, and two spaces for one.
       return {

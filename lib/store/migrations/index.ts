@@ -1,5 +1,9 @@
 import type { Kysely } from 'kysely';
 import { foundation } from './0001-foundation.js';
+import { command } from './0002-command.js';
+import { device } from './0003-device.js';
+import { pond } from './0004-pond.js';
+import { firmware } from './0005-firmware.js';
 import { firmwareImage } from './0006-firmware-image.js';
 import type { ColumnTypes } from './column-types.js';
 
@@ -7,5 +11,9 @@ import type { ColumnTypes } from './column-types.js';
 export const MIGRATIONS: Readonly<Record<string, (db: Kysely<never>, types: ColumnTypes) => Promise<void>>> =
   {
     '0001-foundation': foundation,
+    '0002-command': command,
+    '0003-device': device,
+    '0004-pond': pond,
+    '0005-firmware': firmware,
     '0006-firmware-image': firmwareImage,
   };

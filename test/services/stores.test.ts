@@ -1,0 +1,29 @@
+import { serviceUrl } from '../support/services.js';
+import { useServer } from '../support/store.js';
+
+// The tests of the store, word for word, on each database server.
+const SUITES = [
+  '../system/store-commit.test.js',
+  '../system/store-keeping.test.js',
+  '../system/store-laundry.test.js',
+  '../system/store-command.test.js',
+  '../system/store-device.test.js',
+  '../system/store-pond.test.js',
+  '../system/store-firmware.test.js',
+];
+
+for (const [name, variable] of [
+  ['MySQL or MariaDB', 'TEST_MYSQL_URL'],
+  ['PostgreSQL', 'TEST_POSTGRES_URL'],
+] as const) {
+  describe(`on ${name}`, function () {
+    this.timeout(60_000);
+    before(() => useServer(serviceUrl(variable)));
+    after(() => useServer(undefined));
+    for (const suite of SUITES) {
+      // Loaded anew for each server: a suite registers its tests as it is loaded.
+      delete require.cache[require.resolve(suite)];
+      require(suite);
+    }
+  });
+}
