@@ -110,7 +110,7 @@ export = (RED: NodeAPI): void => {
         }
         const arrival = arrivalOf(message);
         await ready;
-        await wired.deliver({ ...arrival, qos: 1, retain: false });
+        await wired.deliver({ ...arrival, qos: 1 });
       },
       async close() {
         await subscription?.close();
