@@ -3,6 +3,7 @@ import { movingFit } from '../../lib/roast/moving-fit.js';
 import { type RateSettings, rateOfRise } from '../../lib/roast/rate-of-rise.js';
 import type { Reading } from '../../lib/roast/reading.js';
 import type { Recording } from './recordings.js';
+import { percentile } from './score.js';
 import { spikes, stressed } from './stress.js';
 
 /** A rate at a time, °C/min. */
@@ -82,8 +83,10 @@ const readingsOf = ({ samples }: Pick<Recording, 'samples'>): Reading[] =>
 export interface RateFigures {
   /** How far behind the reference it follows best, s. */
   readonly lagS: number;
-  /** What is left then, rms, °C/min. */
+  /** What is left then over all recordings, rms, °C/min. */
   readonly noise: number;
+  /** The same of the recording in the middle: most have no two spikes close to each other. */
+  readonly middle: number;
 }
 
 /** The recordings' rates with spikes, against the reference without. */
@@ -96,20 +99,19 @@ export function rateFigures(recordings: readonly Recording[], method: RateMethod
     );
     return [{ told, truth: reference(withoutSpikes(readingsOf(recording))) }];
   });
-  let best: RateFigures = { lagS: Number.NaN, noise: Infinity };
+  let best: RateFigures = { lagS: Number.NaN, noise: Infinity, middle: Infinity };
   for (let lag = 0; lag <= LONGEST_LAG_MS; lag += LAG_STEP_MS) {
-    let sum = 0;
-    let count = 0;
-    for (const { told, truth } of curves) {
-      for (const { timeMs, rate } of told) {
+    const squares = curves.map(({ told, truth }) =>
+      told.flatMap(({ timeMs, rate }) => {
         const right = at(truth, timeMs - lag);
-        if (right === null) continue;
-        sum += (rate - right) ** 2;
-        count += 1;
-      }
-    }
-    const noise = Math.sqrt(sum / count);
-    if (noise < best.noise) best = { lagS: lag / 1000, noise };
+        return right === null ? [] : [(rate - right) ** 2];
+      }),
+    );
+    const noise = rms(squares.flat());
+    if (noise < best.noise) best = { lagS: lag / 1000, noise, middle: percentile(squares.map(rms), 0.5) };
   }
   return best;
 }
+
+const rms = (squares: readonly number[]) =>
+  Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);

@@ -12,19 +12,18 @@ export interface Found {
 export interface Detected {
   readonly charge: Found | null;
   readonly turningPoint: Found | null;
-  /** The turning point that was told first, where a later one corrected it. */
-  readonly firstTurningPoint: Found | null;
   readonly drop: Found | null;
 }
 
 /** A detector under test: the samples in their order, and CHARGE where a person marks it. */
 export type Detector = (samples: readonly Sample[], chargeByHand: number | null) => Detected;
 
-export function runDetection(samples: readonly Sample[], chargeByHand: number | null = null): RoastEvent[] {
+/** Replays samples through the detection. */
+export function replay(samples: readonly Sample[], chargeByHand: number | null = null): RoastEvent[] {
   let state = newDetection();
-  let marked = false;
+  let marked = chargeByHand === null;
   for (const sample of samples) {
-    if (chargeByHand !== null && !marked && sample.timeMs >= chargeByHand) {
+    if (!marked && chargeByHand !== null && sample.timeMs >= chargeByHand) {
       marked = true;
       const nowMs = sample.timeMs;
       state = detect(state, { type: 'mark', event: 'CHARGE', timeMs: chargeByHand, nowMs }).state;
@@ -35,15 +34,9 @@ export function runDetection(samples: readonly Sample[], chargeByHand: number | 
 }
 
 export const ours: Detector = (samples, chargeByHand) => {
-  const events = runDetection(samples, chargeByHand);
-  const effective = effectiveEvents(events);
+  const effective = effectiveEvents(replay(samples, chargeByHand));
   const of = (type: EventType) => effective.get(type) ?? null;
-  return {
-    charge: of('CHARGE'),
-    turningPoint: of('TP'),
-    firstTurningPoint: events.find(({ type }) => type === 'TP') ?? null,
-    drop: of('DROP'),
-  };
+  return { charge: of('CHARGE'), turningPoint: of('TP'), drop: of('DROP') };
 };
 
 /** Shares of the recordings that have the event, and the 95th percentile of how late it was known, s. */
@@ -57,29 +50,34 @@ export interface Accuracy {
 
 export interface Score {
   readonly charge: Accuracy;
+  /** Of the recordings whose CHARGE is right or was marked. */
   readonly turningPoint: Accuracy;
   readonly drop: Accuracy;
-  /** Recordings without a measured break in which a CHARGE or DROP was seen. */
-  readonly names: readonly string[];
 }
 
+export const CHARGE_WITHIN_MS = 5_000;
+export const TP_WITHIN_MS = 2_000;
+export const DROP_WITHIN_MS = 10_000;
 const EARLY_MS = 10_000;
+
+interface Pair {
+  readonly reference: number;
+  readonly found: Found | null;
+}
 
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
-function accuracy(pairs: readonly { reference: number; found: Found | null }[], withinMs: number): Accuracy {
-  const count = pairs.length;
-  const share = (test: (reference: number, found: Found | null) => boolean) =>
-    pairs.filter(({ reference, found }) => test(reference, found)).length / count;
+function accuracy(pairs: readonly Pair[], withinMs: number): Accuracy {
+  const share = (test: (pair: Pair) => boolean) => pairs.filter(test).length / pairs.length;
   const late = pairs.flatMap(({ reference, found }) => (found === null ? [] : [found.knownMs - reference]));
   return {
-    count,
-    within: share((reference, found) => found !== null && Math.abs(found.timeMs - reference) <= withinMs),
-    missed: share((_, found) => found === null),
-    early: share((reference, found) => found !== null && found.timeMs < reference - EARLY_MS),
+    count: pairs.length,
+    within: share(({ reference, found }) => found !== null && Math.abs(found.timeMs - reference) <= withinMs),
+    missed: share(({ found }) => found === null),
+    early: share(({ reference, found }) => found !== null && found.timeMs < reference - EARLY_MS),
     knownAfterS: percentile(late, 0.95) / 1000,
   };
 }
@@ -94,60 +92,19 @@ export function score(
     recording,
     found: detector(change(recording), recording.chargeByHand),
   }));
-  const names: string[] = [];
   const pairs = (
-    reference: (recording: Recording) => number | null,
-    found: (d: Detected) => Found | null,
-    withinMs: number,
-    kind: string,
-  ) =>
-    all.flatMap((each) => {
-      const time = reference(each.recording);
-      if (time === null) return [];
-      const got = found(each.found);
-      if (got === null || Math.abs(got.timeMs - time) > withinMs) {
-        names.push(
-          `${kind} ${each.recording.name} ${got === null ? 'missed' : ((got.timeMs - time) / 1000).toFixed(1)}`,
-        );
-      }
-      return [{ reference: time, found: got }];
+    reference: 'charge' | 'turningPoint' | 'drop',
+    counts: (recording: Recording, found: Detected) => boolean = () => true,
+  ): Pair[] =>
+    all.flatMap(({ recording, found }) => {
+      const time = recording[reference];
+      return time === null || !counts(recording, found) ? [] : [{ reference: time, found: found[reference] }];
     });
-  const charged = ({ charge }: Recording, { charge: found }: Detected) =>
-    found !== null && (charge === null || Math.abs(found.timeMs - charge) <= 5000);
+  const charged = ({ charge }: Recording, found: Detected) =>
+    found.charge !== null && (charge === null || Math.abs(found.charge.timeMs - charge) <= CHARGE_WITHIN_MS);
   return {
-    charge: accuracy(
-      pairs(
-        ({ charge }) => charge,
-        (d) => d.charge,
-        5000,
-        'CHARGE',
-      ),
-      5000,
-    ),
-    turningPoint: accuracy(
-      all
-        .filter(({ recording, found }) => charged(recording, found))
-        .flatMap(({ recording, found }) => {
-          if (recording.turningPoint === null) return [];
-          const got = found.turningPoint;
-          if (got === null || Math.abs(got.timeMs - recording.turningPoint) > 2000) {
-            names.push(
-              `TP ${recording.name} ${got === null ? 'missed' : ((got.timeMs - recording.turningPoint) / 1000).toFixed(1)}`,
-            );
-          }
-          return [{ reference: recording.turningPoint, found: got }];
-        }),
-      2000,
-    ),
-    drop: accuracy(
-      pairs(
-        ({ drop }) => drop,
-        (d) => d.drop,
-        10_000,
-        'DROP',
-      ),
-      10_000,
-    ),
-    names,
+    charge: accuracy(pairs('charge'), CHARGE_WITHIN_MS),
+    turningPoint: accuracy(pairs('turningPoint', charged), TP_WITHIN_MS),
+    drop: accuracy(pairs('drop'), DROP_WITHIN_MS),
   };
 }

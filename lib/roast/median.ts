@@ -14,26 +14,36 @@ export interface MedianOfThree {
   reset(): void;
 }
 
+/** No bean temperature goes there and back within three readings. */
+const IMPOSSIBLE_C = 10;
+
 /**
- * Median of three on the readings as they come, with one reading of delay (roast.md "Signal").
+ * Median of three on the readings as they come, with one reading of delay (roast.md "Signal"). Between two spikes the
+ * median would be a spike: a reading that goes on from the last filtered one is kept where the median would leap.
  * @param longestGapMs readings further apart are not neighbours
  */
 export function medianOfThree(longestGapMs: number): MedianOfThree {
   let before: Reading | null = null;
   let last: Reading | null = null;
+  let filtered: number | null = null;
+
+  function filter(a: number, b: number, c: number): number {
+    const median = medianOf(a, b, c);
+    if (filtered === null || Math.abs(median - filtered) <= IMPOSSIBLE_C) return median;
+    return Math.abs(b - filtered) <= IMPOSSIBLE_C ? b : median;
+  }
+
   return {
     add(reading) {
-      if (last !== null && reading.timeMs - last.timeMs > longestGapMs) before = last = null;
-      const filtered =
-        before === null || last === null
-          ? null
-          : { timeMs: last.timeMs, celsius: medianOf(before.celsius, last.celsius, reading.celsius) };
+      if (last !== null && reading.timeMs - last.timeMs > longestGapMs) this.reset();
+      if (before !== null && last !== null) filtered = filter(before.celsius, last.celsius, reading.celsius);
+      const result = filtered === null || last === null ? null : { timeMs: last.timeMs, celsius: filtered };
       before = last;
       last = reading;
-      return filtered;
+      return result;
     },
     reset() {
-      before = last = null;
+      before = last = filtered = null;
     },
   };
 }
