@@ -37,8 +37,8 @@ export interface Rate {
 export interface RateOfRise {
   /**
    * Takes the next temperature. Null is a missing reading: nothing comes of it. A time that is not later than the last
-   * one is passed over, for a slope needs two times. Null too for the first two readings, and for the first two after a
-   * gap longer than the window.
+   * one is passed over, for a slope needs two times; one that is more than the window earlier begins anew, for the
+   * clock was set. Null too for the first two readings, and for the first two after a gap longer than the window.
    * @param celsius as `toCelsius` gives it
    */
   add(timeMs: number, celsius: number | null): Rate | null;
@@ -116,7 +116,9 @@ export function rateOfRise(settings: RateSettings = RATE_DEFAULTS): RateOfRise {
 
   return {
     add(timeMs, celsius) {
-      if (celsius === null || timeMs <= newestMs) return null;
+      if (celsius === null) return null;
+      if (timeMs < newestMs - windowMs) this.reset();
+      if (timeMs <= newestMs) return null;
       if (timeMs - newestMs > windowMs) slope.reset();
       newestMs = timeMs;
       const reading = { timeMs, celsius };
