@@ -4,6 +4,7 @@ import {
   type ControlChange,
   type ExtraChannel,
   eventAt,
+  inOrder,
   nearestIndex,
   type Profile,
   type ProfileEvent,
@@ -116,7 +117,7 @@ class AlogReader {
 
   private startedAt(): number | null {
     const epoch = this.rest['roastepoch'];
-    return typeof epoch === 'number' ? epoch * 1000 : null;
+    return typeof epoch === 'number' ? Math.round(epoch * 1000) : null;
   }
 
   private weights(): [number | null, number | null] {
@@ -144,7 +145,7 @@ class AlogReader {
     const computed = this.rest['computed'];
     const turned = isDict(computed) ? computed['TP_idx'] : undefined;
     if (typeof turned === 'number' && turned > 0) add('TP', turned);
-    return events.sort((a, b) => a.timeMs - b.timeMs);
+    return inOrder(events);
   }
 
   private controls(samples: readonly Sample[]): ControlChange[] {

@@ -4,6 +4,7 @@ import { EVENT_TYPES } from './event.js';
 import {
   type ExtraChannel,
   eventAt,
+  inOrder,
   NO_NOTES,
   nearestIndex,
   type Profile,
@@ -171,7 +172,7 @@ function eventColumn(samples: readonly Sample[], body: string[][], column: numbe
       events.push(eventAt(samples, type, (samples[index] as Sample).timeMs));
     }
   });
-  return events;
+  return inOrder(events);
 }
 
 /** Every further column that holds figures. */

@@ -3,7 +3,7 @@ import { FieldloomError } from '../core/errors.js';
 import { formatInstant, parseInstant } from '../core/instant.js';
 import { compileSchema } from '../core/schema.js';
 import { EVENT_TYPES } from './event.js';
-import { eventAt, NO_NOTES, type Profile, type ProfileEvent, type PythonDict } from './profile.js';
+import { eventAt, inOrder, NO_NOTES, type Profile, type ProfileEvent, type PythonDict } from './profile.js';
 import { type Sample, toCelsius } from './reading.js';
 import type { RoastProfile } from './wire.js';
 
@@ -29,7 +29,7 @@ function ofWire(wire: RoastProfile): Profile {
   const samples = (wire.samples ?? []).map(
     ({ timestamp_ms, bt, et }): Sample => ({ timeMs: timestamp_ms, bt: toCelsius(bt), et: toCelsius(et) }),
   );
-  inOrder(samples, '/samples');
+  checkOrder(samples, '/samples');
   const events = wire.events ?? [];
   const twice = events.findIndex(
     ({ event_type }, index) => events.findIndex((each) => each.event_type === event_type) < index,
@@ -82,7 +82,7 @@ function known(notes: RoastProfile['notes']) {
   return { beans, roasting, cupping, operator, roaster };
 }
 
-function inOrder(samples: readonly Sample[], pointer: string): void {
+function checkOrder(samples: readonly Sample[], pointer: string): void {
   for (let index = 1; index < samples.length; index += 1) {
     if ((samples[index] as Sample).timeMs >= (samples[index - 1] as Sample).timeMs) continue;
     throw new FieldloomError('schema_mismatch', `${pointer}/${index} is before the sample before it`, {
@@ -113,7 +113,7 @@ function ofColumns({ timex, bt, et, events, unit }: Record<string, unknown>): Pr
     bt: toCelsius(beans[index]),
     et: toCelsius(air[index]),
   }));
-  inOrder(samples, '/timex');
+  checkOrder(samples, '/timex');
   const found = Object.entries((events ?? {}) as Record<string, unknown>).flatMap(([type, index]) => {
     const sample = typeof index === 'number' ? samples[index] : undefined;
     const known = EVENT_TYPES.find((each) => each === type);
@@ -124,7 +124,7 @@ function ofColumns({ timex, bt, et, events, unit }: Record<string, unknown>): Pr
     startedAt: null,
     unit: unit === 'F' ? 'F' : 'C',
     samples,
-    events: found.sort((a, b) => a.timeMs - b.timeMs),
+    events: inOrder(found),
     controls: [],
     extraChannels: [],
     notes: NO_NOTES,

@@ -1,4 +1,4 @@
-import type { EventType } from './event.js';
+import { EVENT_TYPES, type EventType } from './event.js';
 import type { Sample, TemperatureUnit } from './reading.js';
 
 /** What came of a roast, whole: what is saved, exported and imported. Times are ms from the start of the recording. */
@@ -73,6 +73,12 @@ export function eventAt(
 ): ProfileEvent {
   const sample = samples[nearestIndex(samples, timeMs)];
   return { type, timeMs, source, bt: sample?.bt ?? null, et: sample?.et ?? null };
+}
+
+/** Events in the order of time; those of one time in the order in which they usually come. */
+export function inOrder<T extends Pick<ProfileEvent, 'type' | 'timeMs'>>(events: readonly T[]): T[] {
+  const usual = ({ type }: T) => EVENT_TYPES.indexOf(type);
+  return events.toSorted((a, b) => a.timeMs - b.timeMs || usual(a) - usual(b));
 }
 
 /** Index of the sample nearest to a time; 0 where there is none. */

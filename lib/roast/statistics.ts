@@ -1,5 +1,5 @@
 import type { EventType } from './event.js';
-import type { ProfileEvent } from './profile.js';
+import { inOrder, type ProfileEvent } from './profile.js';
 import { RATE_DEFAULTS, type RateSettings, rateOfRise } from './rate-of-rise.js';
 import type { Sample } from './reading.js';
 
@@ -91,7 +91,7 @@ function eventFigures(
   chargeMs: number | null,
   settings: RateSettings,
 ): EventFigures[] {
-  const sorted = events.toSorted((a, b) => a.timeMs - b.timeMs);
+  const sorted = inOrder(events);
   const bt = rateOfRise(settings);
   const et = rateOfRise(settings);
   const figures: EventFigures[] = [];
