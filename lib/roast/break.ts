@@ -81,33 +81,56 @@ export function noiseOf(readings: readonly Reading[]): number {
   return (deviations[Math.floor(deviations.length / 2)] as number) / 0.6745;
 }
 
-/** The two lines that meet at `breakMs`, and how far the readings are from them. */
-function meet(readings: readonly Reading[], breakMs: number) {
-  // y = level + before·min(x, 0) + after·max(x, 0), by least squares; x in minutes, y from the first reading.
-  const base = (readings[0] as Reading).celsius;
-  let [n, y, yy] = [0, 0, 0];
-  let [p1, p2, py] = [0, 0, 0];
-  let [q1, q2, qy] = [0, 0, 0];
-  for (const { timeMs, celsius } of readings) {
-    const x = (timeMs - breakMs) / 60_000;
-    const value = celsius - base;
-    n += 1;
-    y += value;
-    yy += value * value;
-    if (x < 0) {
-      p1 += x;
-      p2 += x * x;
-      py += x * value;
-    } else {
-      q1 += x;
-      q2 += x * x;
-      qy += x * value;
-    }
-  }
-  const level = (y - (p1 * py) / p2 - (q1 * qy) / q2) / (n - (p1 * p1) / p2 - (q1 * q1) / q2);
-  const before = (py - p1 * level) / p2;
-  const after = (qy - q1 * level) / q2;
-  return { level: level + base, before, after, error: yy - level * y - before * py - after * qy };
+/** Two lines that meet, and how far the readings are from them. */
+interface TwoLines {
+  readonly level: number;
+  readonly before: number;
+  readonly after: number;
+  readonly error: number;
+}
+
+/**
+ * Fits y = level + before·min(x, 0) + after·max(x, 0) by least squares, x in minutes from the break, for any break: what
+ * every fit needs is summed up once.
+ * @returns the fit of a break at `breakMs`, of which the reading at `split` is the first not before it
+ */
+function twoLinesThrough(readings: readonly Reading[]): (breakMs: number, split: number) => TwoLines {
+  const { timeMs: begin, celsius: base } = readings[0] as Reading;
+  // Sums of the first so many readings: of x, x², y, xy; y² of all.
+  const count = readings.length;
+  const [x1, x2, y1, xy] = [0, 0, 0, 0].map(() => new Float64Array(count + 1)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
+  let yy = 0;
+  readings.forEach(({ timeMs, celsius }, index) => {
+    const x = (timeMs - begin) / 60_000;
+    const y = celsius - base;
+    x1[index + 1] = (x1[index] as number) + x;
+    x2[index + 1] = (x2[index] as number) + x * x;
+    y1[index + 1] = (y1[index] as number) + y;
+    xy[index + 1] = (xy[index] as number) + x * y;
+    yy += y * y;
+  });
+  /** The same sums, with x from `b`, of the readings from one index to another. */
+  const sums = (from: number, to: number, b: number) => {
+    const of = (all: Float64Array) => (all[to] as number) - (all[from] as number);
+    const [n, x, y] = [to - from, of(x1), of(y1)];
+    return { x: x - n * b, xx: of(x2) - 2 * b * x + n * b * b, xy: of(xy) - b * y };
+  };
+  return (breakMs, split) => {
+    const b = (breakMs - begin) / 60_000;
+    const p = sums(0, split, b);
+    const q = sums(split, count, b);
+    const y = y1[count] as number;
+    const level =
+      (y - (p.x * p.xy) / p.xx - (q.x * q.xy) / q.xx) / (count - (p.x * p.x) / p.xx - (q.x * q.x) / q.xx);
+    const before = (p.xy - p.x * level) / p.xx;
+    const after = (q.xy - q.x * level) / q.xx;
+    return { level: level + base, before, after, error: yy - level * y - before * p.xy - after * q.xy };
+  };
 }
 
 /**
@@ -128,17 +151,18 @@ export function findFall(filtered: readonly Reading[], rule: FallRule, noiseC: n
   const earliest = Math.max(newest.timeMs - rule.reachMs, (window[0] as Reading).timeMs + SHORTEST_BEFORE_MS);
   let best: Break | null = null;
   let least = Infinity;
-  const consider = (timeMs: number) => {
+  const fit = twoLinesThrough(window);
+  const consider = (timeMs: number, split: number) => {
     if (timeMs < earliest) return;
-    const { level, before, after, error } = meet(window, timeMs);
+    const { level, before, after, error } = fit(timeMs, split);
     if (!(error < least)) return;
     least = error;
     best = { timeMs, celsius: level, before, after };
   };
   for (let index = 2; index + 1 < window.length; index += 1) {
     const { timeMs } = window[index] as Reading;
-    consider((timeMs + (window[index - 1] as Reading).timeMs) / 2);
-    consider(timeMs);
+    consider((timeMs + (window[index - 1] as Reading).timeMs) / 2, index);
+    consider(timeMs, index);
   }
   return best !== null && obeys(best, window, rule, depth) ? best : null;
 }

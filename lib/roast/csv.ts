@@ -10,11 +10,11 @@ import {
   type Profile,
   type ProfileEvent,
 } from './profile.js';
-import { type Sample, type TemperatureUnit, toCelsius } from './reading.js';
+import { fromCelsius, type Sample, type TemperatureUnit, toCelsius } from './reading.js';
 
 /**
  * Tables of a roast. Two layouts are read: Artisan's CSV export (a line `Date:… Unit:… CHARGE:mm:ss …`, then `Time1
- * Time2 ET BT Event …`), and a plain one whose first line names its columns. The plain one is written, for it keeps
+ * Time2 ET BT Event …`), and a plain one whose first line names its columns. Both are written; the plain one keeps
  * fractions of a second.
  */
 const SEPARATORS = ['\t', ';', ','];
@@ -235,15 +235,10 @@ function plainTable(rows: string[][]): Profile {
   };
 }
 
-const quoted = (text: string) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const quoted = (text: string) => (/[",\t\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-/**
- * The plain layout: `time_s,bt,et,event` in Celsius, then the extra channels that have the samples' times. What a table
- * has no place for (notes, weights, controls) is not in it.
- */
-export function formatCsv({ samples, events, extraChannels }: Profile): string {
-  const channels = extraChannels.filter((channel) => channel.samples.length === samples.length);
-  const lines = [['time_s', 'bt', 'et', 'event', ...channels.map(({ name }) => name)]];
+/** Types of the events at each sample. */
+function eventsAt({ samples, events }: Profile): ReadonlyMap<number, EventType[]> {
   const at = new Map<number, EventType[]>();
   for (const type of EVENT_TYPES) {
     const event = events.find((each) => each.type === type);
@@ -251,14 +246,81 @@ export function formatCsv({ samples, events, extraChannels }: Profile): string {
     const index = nearestIndex(samples, event.timeMs);
     at.set(index, [...(at.get(index) ?? []), type]);
   }
-  samples.forEach(({ timeMs, bt, et }, index) => {
-    lines.push([
-      String(Number((timeMs / 1000).toPrecision(14))),
-      String(bt ?? ''),
-      String(et ?? ''),
-      (at.get(index) ?? []).join('|'),
-      ...channels.map((channel) => String(channel.samples[index]?.value ?? '')),
-    ]);
-  });
-  return lines.map((line) => `${line.map(quoted).join(',')}\n`).join('');
+  return at;
+}
+
+/** Extra channels that have the samples' times: a table has one time a line. */
+const channelsOf = ({ samples, extraChannels }: Profile) =>
+  extraChannels.filter((channel) => channel.samples.length === samples.length);
+
+/**
+ * The plain layout: `time_s,bt,et,event` in Celsius, then the extra channels that have the samples' times. What a table
+ * has no place for (notes, weights, controls) is not in it.
+ */
+export function formatCsv(profile: Profile): string {
+  const channels = channelsOf(profile);
+  const at = eventsAt(profile);
+  const lines = profile.samples.map(({ timeMs, bt, et }, index) => [
+    String(Number((timeMs / 1000).toPrecision(14))),
+    String(bt ?? ''),
+    String(et ?? ''),
+    (at.get(index) ?? []).join('|'),
+    ...channels.map((channel) => String(channel.samples[index]?.value ?? '')),
+  ]);
+  const head = ['time_s', 'bt', 'et', 'event', ...channels.map(({ name }) => name)];
+  return [head, ...lines].map((line) => `${line.map(quoted).join(',')}\n`).join('');
+}
+
+/** Artisan's names of the events, in the order of its first line, and in its column. */
+const ARTISAN_NAMES: readonly (readonly [EventType, string, string])[] = [
+  ['CHARGE', 'CHARGE', 'Charge'],
+  ['TP', 'TP', 'TP'],
+  ['DRY_END', 'DRYe', 'Dry End'],
+  ['FCs', 'FCs', 'FCs'],
+  ['FCe', 'FCe', 'FCe'],
+  ['SCs', 'SCs', 'SCs'],
+  ['SCe', 'SCe', 'SCe'],
+  ['DROP', 'DROP', 'Drop'],
+  ['COOL', 'COOL', 'Cool'],
+];
+
+function clockOf(timeMs: number): string {
+  const seconds = Math.floor(Math.abs(timeMs) / 1000);
+  const two = (value: number) => String(value).padStart(2, '0');
+  return `${timeMs <= -1000 ? '-' : ''}${two(Math.floor(seconds / 60))}:${two(seconds % 60)}`;
+}
+
+/**
+ * The layout of Artisan's CSV export, for programs that read that: tabs, whole seconds, the unit of the recording. Times
+ * count from the first sample, and in the second column from CHARGE.
+ */
+export function formatArtisanCsv(profile: Profile): string {
+  const { samples, events, unit, startedAt } = profile;
+  const channels = channelsOf(profile);
+  const at = eventsAt(profile);
+  const begin = samples[0]?.timeMs ?? 0;
+  const timeOf = (type: EventType) => events.find((each) => each.type === type)?.timeMs;
+  const charge = timeOf('CHARGE');
+  const started = startedAt === null ? '' : new Date(startedAt).toISOString();
+  const about = [
+    `Date:${started.slice(0, 10).split('-').reverse().join('.')}`,
+    `Unit:${unit}`,
+    ...ARTISAN_NAMES.map(([type, name]) => {
+      const timeMs = timeOf(type);
+      return `${name}:${timeMs === undefined ? '' : clockOf(timeMs - begin)}`;
+    }),
+    `Time:${started.slice(11, 16)}`,
+  ];
+  const temperature = (celsius: number | null) =>
+    celsius === null ? '-1' : String(Number(fromCelsius(celsius, unit).toPrecision(14)));
+  const lines = samples.map(({ timeMs, bt, et }, index) => [
+    clockOf(timeMs - begin),
+    charge === undefined || timeMs < charge ? '' : clockOf(timeMs - charge),
+    temperature(et),
+    temperature(bt),
+    (at.get(index) ?? []).map((type) => ARTISAN_NAMES.find(([each]) => each === type)?.[2]).join('|'),
+    ...channels.map((channel) => String(channel.samples[index]?.value ?? -1)),
+  ]);
+  const head = ['Time1', 'Time2', 'ET', 'BT', 'Event', ...channels.map(({ name }) => name)];
+  return [about, head, ...lines].map((line) => `${line.map(quoted).join('\t')}\r\n`).join('');
 }

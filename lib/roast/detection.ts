@@ -18,7 +18,8 @@ import { airRoast, follow, searchFrom, type TurningPointSearch } from './turning
  * |           | DROP marked                                          | DROP, dropped                              |
  * | dropped   | any sample                                           | nothing: nothing re-arms in this session   |
  * | any       | any other mark                                       | is kept; a detected one of its type yields |
- * |           | a sample not later than the last one                 | nothing                                    |
+ * |           | a sample without a bean temperature, or less than    | nothing                                    |
+ * |           | 0.4 s after the last one                             |                                            |
  *
  * FCs, FCe, SCs, SCe and COOL are marked by a person alone: the bean temperature does not show them.
  */
@@ -82,6 +83,8 @@ const DROP_RULES: readonly FallRule[] = [
 const RECENT_MS = 150_000;
 /** Noise is judged by the readings of this time. */
 const NOISE_MS = 45_000;
+/** Samples that come closer than this say no more of a roast, and would make each one cost more. */
+const CLOSEST_MS = 400;
 /** A temperature at an event is that of a sample no further away. */
 const NEAR_MS = 15_000;
 
@@ -167,14 +170,18 @@ function startRoasting(state: DetectionState, chargeMs: number): DetectionState 
 
 function take(state: DetectionState, sample: Sample, settings: DetectionSettings): DetectionStep {
   const last = state.recent.at(-1);
-  if (last !== undefined && sample.timeMs <= last.timeMs) return { state, effects: [] };
-  if (state.phase === 'dropped') {
-    // Kept, for a person may still mark COOL.
-    return { state: { ...state, recent: remember(state.recent, sample) }, effects: [] };
-  }
+  const sinceMs = last === undefined ? Infinity : sample.timeMs - last.timeMs;
+  if (sample.bt === null || sinceMs < CLOSEST_MS) return { state, effects: [] };
   const next = { ...state, recent: remember(state.recent, sample) };
-  if (sample.bt === null) return { state: next, effects: [] };
-  return state.phase === 'preheat' ? preheat(next) : roast(next, settings);
+  switch (state.phase) {
+    case 'preheat':
+      return preheat(next);
+    case 'roasting':
+      return roast(next, settings);
+    case 'dropped':
+      // Samples are kept, for a person may still mark COOL.
+      return { state: next, effects: [] };
+  }
 }
 
 function remember(recent: readonly Sample[], sample: Sample): readonly Sample[] {

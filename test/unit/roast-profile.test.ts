@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { FieldloomError } from '../../lib/core/errors.js';
+import { formatArtisanCsv } from '../../lib/roast/csv.js';
 import { EVENT_TYPES } from '../../lib/roast/event.js';
 import {
   type ExtraChannel,
@@ -289,6 +290,26 @@ describe('a table of a roast', () => {
       profile.extraChannels.map(({ name, samples }) => [name, samples.map(({ value }) => value)]),
       [['Inlet', [500, 501, 502, 503]]],
     );
+  });
+
+  it('is written in that layout too, to whole seconds and in the unit of the recording', () => {
+    for (const name of [MODERN, FAHRENHEIT]) {
+      const profile = parseProfile(alog(name));
+      const back = parse(formatArtisanCsv(profile));
+      assert.equal(back.unit, profile.unit);
+      assertNear(
+        back.samples.map(({ bt, et }) => [bt, et]),
+        profile.samples.map(({ bt, et }) => [bt, et]),
+      );
+      const begin = profile.samples[0]?.timeMs as number;
+      back.samples.forEach(({ timeMs }, index) => {
+        assert.ok(Math.abs(timeMs - (profile.samples[index] as Sample).timeMs + begin) <= 1000);
+      });
+      assert.deepEqual(
+        back.events.map(({ type, bt }) => [type, bt?.toFixed(6)]),
+        profile.events.map(({ type, bt }) => [type, bt?.toFixed(6)]),
+      );
+    }
   });
 
   it('is read with semicolons, decimal commas, quotes, units in the names and times of day', () => {
