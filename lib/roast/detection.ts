@@ -66,7 +66,7 @@ const DROP_AFTER_MS = 180_000;
  */
 const CHARGE_RULES: readonly FallRule[] = [
   { depthC: 2.5, rate: 30, reachMs: 15_000, lastsMs: 2_500 },
-  { depthC: 6, rate: 20, reachMs: 20_000, lastsMs: 1_500 },
+  { depthC: 6, rate: 20, reachMs: 20_000, lastsMs: 2_500 },
 ];
 
 /**

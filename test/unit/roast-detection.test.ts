@@ -120,6 +120,19 @@ describe('event detection', () => {
     }
   });
 
+  it('takes no dip of two seconds in the preheat for CHARGE', () => {
+    const { samples, chargeMs } = roastOf();
+    for (const depth of [3, 10, 50]) {
+      const from = chargeMs - 40_000;
+      const dipped = samples.map((sample) =>
+        sample.timeMs >= from && sample.timeMs < from + 2000
+          ? { ...sample, bt: (sample.bt as number) - depth }
+          : sample,
+      );
+      near(replay(dipped).effective.get('CHARGE'), chargeMs, 2000);
+    }
+  });
+
   it('takes no dip of some seconds in the roast for DROP', () => {
     for (const seconds of [1, 2, 3, 4]) {
       const { samples, dropMs } = roastOf();
