@@ -20,6 +20,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   invalid_topic: 400,
   id_mismatch: 400,
   timestamp_in_future: 400,
+  invalid_profile: 400,
   invalid_topic_parameter: 400,
   invalid_topic_filter: 400,
   shared_subscription_unsupported: 400,

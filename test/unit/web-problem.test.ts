@@ -26,6 +26,7 @@ describe('the HTTP status of an error', () => {
         'invalid_topic',
         'id_mismatch',
         'timestamp_in_future',
+        'invalid_profile',
         'invalid_topic_parameter',
         'invalid_topic_filter',
         'shared_subscription_unsupported',
