@@ -27,6 +27,8 @@ export interface BrokerLimits {
   queuedBytes: number;
   /** How long a persistent session outlives its connection, ms. Default 7 days. */
   sessionExpiryMs: number;
+  /** How long after a start clients may take to come back, before their wills of the last run are published. Default 60 s. */
+  willDelayMs: number;
   /** A client that does not take what is sent to it is cut off after so many ms. Default 15 s. */
   drainMs: number;
   /** Refused publishes a minute, at the last of which the connection is closed (access.md). Default 10. */
@@ -44,6 +46,7 @@ export const LIMITS: BrokerLimits = {
   queuedMessages: 1000,
   queuedBytes: 8 * 1024 * 1024,
   sessionExpiryMs: 7 * 24 * 3600 * 1000,
+  willDelayMs: 60_000,
   drainMs: 15_000,
   refusals: 10,
 };

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.js';
 import type { QoS } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import { filterMatches } from '../core/topic.js';
+import { LastWills } from './last-wills.js';
 import { type BrokerPacket, OutgoingMessages, type Owner } from './outgoing-messages.js';
 import type { QueueLimits } from './outgoing-queue.js';
 import type { KeptPublish, KeptSession, SessionChange, SessionStore } from './session-changes.js';
@@ -17,6 +18,10 @@ export interface PersistenceOptions {
   log: Log;
   /** Whether this client may have this subscription: aedes would also keep those that it has refused. */
   mayKeep(client: Owner, filter: string): boolean;
+  /** The login of a client, where that may publish to the topic. */
+  mayLeaveWill(client: Owner, topic: string): string | undefined;
+  /** As LastWillsOptions.delayMs. */
+  willDelayMs: number;
 }
 
 const EXPIRY_CHECK_MS = 10 * 60_000;
@@ -25,8 +30,7 @@ const noSuchPacket = () => new Error('no such packet');
 /**
  * What aedes keeps, in memory for reading and written through: where a promise fulfils, the change is committed, so
  * retained messages, persistent sessions with their queues, and unreleased QoS 2 ids survive a kill. A message that
- * no persistent session wants and that is not retained costs no write. Wills die with the process, as do the
- * connections they belong to.
+ * no persistent session wants and that is not retained costs no write.
  */
 export class BrokerPersistence {
   readonly #options: PersistenceOptions;
@@ -34,7 +38,7 @@ export class BrokerPersistence {
   readonly #retained = new Map<string, KeptPublish>();
   readonly #sessions = new Map<string, KeptSession>();
   readonly #incoming = new Map<string, Set<number>>();
-  readonly #wills = new Map<string, BrokerPacket>();
+  readonly wills: LastWills;
   #stopExpiry = () => {};
   /** The last commit, behind all others. */
   #written: Promise<void> = Promise.resolve();
@@ -44,6 +48,13 @@ export class BrokerPersistence {
   constructor(options: PersistenceOptions) {
     this.#options = options;
     const { queue: limits, clock, log } = options;
+    this.wills = new LastWills({
+      delayMs: options.willDelayMs,
+      clock,
+      log,
+      ownerOf: options.mayLeaveWill,
+      commit: (change) => this.#commit(change),
+    });
     this.outgoing = new OutgoingMessages({
       limits,
       clock,
@@ -55,7 +66,8 @@ export class BrokerPersistence {
   // aedes insists on an async function.
   async setup(): Promise<void> {
     const { store, clock } = this.#options;
-    const { retained, sessions, subscriptions, outgoing, incoming } = await store.load();
+    const { retained, sessions, subscriptions, outgoing, incoming, wills } = await store.load();
+    this.wills.load(wills);
     for (const publish of retained) this.#retained.set(publish.topic, publish);
     for (const session of sessions) {
       this.#sessions.set(session.clientId, {
@@ -278,21 +290,19 @@ export class BrokerPersistence {
 
   // ——— wills ———
 
-  async putWill(client: Owner, will: BrokerPacket): Promise<void> {
-    this.#wills.set(client.id, will);
+  putWill(client: Owner, will: BrokerPacket): Promise<void> {
+    return this.wills.put(client, will);
   }
 
   async getWill(client: Owner): Promise<BrokerPacket | undefined> {
-    return this.#wills.get(client.id);
+    return this.wills.get(client.id);
   }
 
-  async delWill(client: Owner): Promise<BrokerPacket | undefined> {
-    const will = this.#wills.get(client.id);
-    this.#wills.delete(client.id);
-    return will;
+  delWill(client: Owner): Promise<BrokerPacket | undefined> {
+    return this.wills.delete(client);
   }
 
-  /** Wills of brokers that died: none, since no other broker shares this store's sessions. */
+  /** Wills of other brokers that died: none, since no other broker shares this store's sessions. */
   streamWill(): Readable {
     return Readable.from([]);
   }

@@ -103,6 +103,11 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
       clock,
       log,
       mayKeep: (client, filter) => this.#maySubscribe(this.#peers.of(client as Client), filter),
+      mayLeaveWill: (client, topic) => {
+        const principal = this.#peers.of(client as Client)?.principal;
+        return principal && options.authority.mayPublish(principal, topic) ? principal.username : undefined;
+      },
+      willDelayMs: limits.willDelayMs,
     });
     this.#aedes = new Aedes({
       persistence: this.#persistence,
@@ -186,6 +191,9 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     try {
       for (const options of listeners) this.listeners.push(await this.#listen(options));
       await this.#link.start();
+      this.#persistence.wills.start(({ topic, payload, qos, retain }) =>
+        this.#link.publish(topic, payload, { qos, retain }),
+      );
     } catch (error) {
       await this.close();
       throw error;
@@ -342,6 +350,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   async #close(): Promise<void> {
     this.#stopRevocations();
     this.#publishes.closing = true;
+    this.#persistence.wills.stop();
     const closed = this.listeners.map((listener) => listener.close());
     await this.#peers.stop(CLOSE_GRACE_MS);
     this.state.set('closed');

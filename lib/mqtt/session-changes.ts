@@ -33,6 +33,14 @@ export interface KeptOutgoing extends KeptPublish {
   cmd: 'publish' | 'pubrel';
 }
 
+/** The last will of a client that is connected, or was when the gateway was killed. */
+export interface KeptWill extends KeptPublish {
+  clientId: string;
+  /** The login that left it. */
+  username: string;
+  retain: boolean;
+}
+
 /** A QoS 2 message id that a client has not released yet. */
 export interface KeptIncoming {
   clientId: string;
@@ -43,6 +51,8 @@ export interface KeptIncoming {
 export type SessionChange =
   | { type: 'retain'; publish: KeptPublish }
   | { type: 'unretain'; topic: string }
+  | { type: 'will'; will: KeptWill }
+  | { type: 'unwill'; clientId: string }
   | { type: 'session'; session: KeptSession }
   /** The session and all that belongs to it is forgotten. */
   | { type: 'end'; clientId: string }
@@ -61,6 +71,7 @@ export interface SessionSnapshot {
   /** In the order of ids. */
   outgoing: KeptOutgoing[];
   incoming: KeptIncoming[];
+  wills: KeptWill[];
 }
 
 /** Where the embedded broker keeps what has to survive a kill. */

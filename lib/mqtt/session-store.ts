@@ -8,6 +8,7 @@ import type {
   MqttRetainedTable,
   MqttSessionTable,
   MqttSubscriptionTable,
+  MqttWillTable,
 } from '../store/tables.js';
 import type { KeptOutgoing, SessionChange, SessionSnapshot, SessionStore } from './session-changes.js';
 
@@ -29,6 +30,7 @@ async function load({ db }: Store): Promise<SessionSnapshot> {
   const subscriptions = await db.selectFrom('mqtt_subscription').selectAll().execute();
   const outgoing = await db.selectFrom('mqtt_outgoing').selectAll().orderBy('id').execute();
   const incoming = await db.selectFrom('mqtt_incoming').select(['client_id', 'message_id']).execute();
+  const wills = await db.selectFrom('mqtt_will').selectAll().execute();
   return {
     retained: retained.map((row) => ({
       topic: row.topic,
@@ -60,6 +62,15 @@ async function load({ db }: Store): Promise<SessionSnapshot> {
       storedAt: row.stored_at,
     })),
     incoming: incoming.map((row) => ({ clientId: row.client_id, messageId: row.message_id })),
+    wills: wills.map((row) => ({
+      clientId: row.client_id,
+      username: row.username,
+      topic: row.topic,
+      payload: buffer(row.payload),
+      qos: row.qos as QoS,
+      retain: row.retain === 1,
+      storedAt: row.stored_at,
+    })),
   };
 }
 
@@ -76,6 +87,25 @@ function translator(store: Store): (change: SessionChange) => Statement[] {
   );
   const unretain = prepare<{ topic_key: string }>(db, (value) =>
     db.deleteFrom('mqtt_retained').where('topic_key', '=', value('topic_key')),
+  );
+  const will = prepare<MqttWillTable>(db, (value) =>
+    upsert(
+      store,
+      'mqtt_will',
+      placeholders<'mqtt_will'>(value, [
+        'client_id',
+        'username',
+        'topic',
+        'payload',
+        'qos',
+        'retain',
+        'stored_at',
+      ]),
+      ['client_id'],
+    ),
+  );
+  const unwill = prepare<{ client_id: string }>(db, (value) =>
+    db.deleteFrom('mqtt_will').where('client_id', '=', value('client_id')),
   );
   const session = prepare<MqttSessionTable>(db, (value) =>
     upsert(
@@ -164,6 +194,13 @@ function translator(store: Store): (change: SessionChange) => Statement[] {
       }
       case 'unretain':
         return [unretain({ topic_key: textKey(change.topic) })];
+      case 'will': {
+        const { clientId, username, topic, payload, qos, retain: kept, storedAt } = change.will;
+        const publish = { topic, payload, qos, retain: kept ? 1 : 0, stored_at: storedAt };
+        return [will({ client_id: clientId, username, ...publish })];
+      }
+      case 'unwill':
+        return [unwill({ client_id: change.clientId })];
       case 'session': {
         const { clientId, username, disconnectedAt } = change.session;
         return [session({ client_id: clientId, username, disconnected_at: disconnectedAt })];

@@ -24,6 +24,7 @@ export interface Tables extends CommandTables, DeviceTables, FirmwareTables {
   access_user_scope: AccessUserScopeTable;
   pond: PondTable;
   mqtt_retained: MqttRetainedTable;
+  mqtt_will: MqttWillTable;
   mqtt_session: MqttSessionTable;
   mqtt_subscription: MqttSubscriptionTable;
   mqtt_outgoing: MqttOutgoingTable;
@@ -210,6 +211,17 @@ export interface MqttRetainedTable {
   topic_key: string;
   topic: string;
   qos: number;
+  payload: Uint8Array;
+  stored_at: number;
+}
+
+/** The last will of a connected client. Key: client_id. */
+export interface MqttWillTable {
+  client_id: string;
+  username: string;
+  topic: string;
+  qos: number;
+  retain: number;
   payload: Uint8Array;
   stored_at: number;
 }

@@ -70,6 +70,69 @@ describe('embedded broker: retained messages and sessions', () => {
     await service.end();
   });
 
+  describe('after a kill', () => {
+    const will = (payload: string, topic = 'm/1/status') => ({
+      will: { topic, payload: Buffer.from(payload), qos: 1, retain: true },
+    });
+    /** As a kill leaves it: a broker that begins anew with what the store holds. @returns what ends the first one */
+    const kill = async () => {
+      const killed = broker;
+      await start();
+      return () => killed.close();
+    };
+    const told = async () => {
+      const payloads: string[] = [];
+      await broker.link().subscribe('m/+/status', { qos: 1 }, async ({ payload, retain }) => {
+        if (!retain) payloads.push(payload.toString());
+      });
+      return payloads;
+    };
+    const last = () => broker.link().publish('m/1/status', 'last', { qos: 1 });
+
+    it('publishes the will of a client that does not come back, a minute after the start, once', async () => {
+      await RawClient.login(broker.port, 'machine', will('offline'));
+      const end = await kill();
+      const payloads = await told();
+      clock.advance(59_000);
+      assert.deepEqual(payloads, []);
+      clock.advance(1_000);
+      await until(() => payloads.length === 1, 'the will');
+      assert.deepEqual(payloads, ['offline']);
+      await last(); // behind the will in the link's order, and so is its commit
+      await restart();
+      const again = await told();
+      clock.advance(120_000);
+      await last();
+      assert.deepEqual(again, ['last']);
+      await end();
+    });
+
+    it('publishes none for a client that has come back, with a new will or without', async () => {
+      await RawClient.login(broker.port, 'machine', will('offline'));
+      await RawClient.login(broker.port, 'service', will('gone', 'm/2/status'));
+      const end = await kill();
+      const payloads = await told();
+      await RawClient.login(broker.port, 'machine', will('offline again'));
+      await RawClient.login(broker.port, 'service');
+      clock.advance(120_000);
+      await last();
+      assert.deepEqual(payloads, ['last']);
+      await end();
+    });
+
+    it('keeps nothing of a client that said goodbye', async () => {
+      const machine = await RawClient.login(broker.port, 'machine', will('offline'));
+      await machine.end();
+      await away();
+      const end = await kill();
+      const payloads = await told();
+      clock.advance(120_000);
+      await last();
+      assert.deepEqual(payloads, ['last']);
+      await end();
+    });
+  });
+
   it('gives a message once to a client with two filters that match it', async () => {
     const machine = await RawClient.login(broker.port, 'machine');
     await machine.subscribe('m/1/command', 'm/1/#');

@@ -182,6 +182,13 @@ async function mqtt(db: Kysely<never>, types: ColumnTypes): Promise<void> {
   await createTable(
     db,
     types,
+    'mqtt_will',
+    { client_id: 'longKey', username: 'longKey', ...packet, retain: 'integer', stored_at: 'ms' },
+    ['client_id'],
+  );
+  await createTable(
+    db,
+    types,
     'mqtt_session',
     { client_id: 'longKey', username: 'longKey', disconnected_at: 'ms?' },
     ['client_id'],
