@@ -59,6 +59,8 @@ export interface PondCardView {
   /** What to know before one presses: already fed, offline … */
   cautions: readonly string[];
   state: 'ready' | 'not_found' | 'forbidden';
+  /** Changes exactly when the card has to be drawn again. */
+  memo: string;
 }
 
 export interface CommandView extends ProgressView {
@@ -109,6 +111,8 @@ export interface PondsView {
 }
 
 const READINGS_ON_CARD = 3;
+/** With more cards than this, they leave out what is another each second. */
+const CARDS_WITH_AGES = 24;
 /** @param now epoch milliseconds UTC, to which ages are counted */
 export function viewOf(state: PondsPageState, curves: Curves, now: number): PondsView {
   const ponds = state.ponds ?? [];
@@ -154,14 +158,15 @@ function choicesOf(state: PondsPageState, now: number): PondsView['choices'] {
   ];
 }
 
-function cardView({ pond, feed }: ShownPond, { orders }: PondsPageState, now: number): PondCardView {
-  const order = orders.get(pond.pondId);
+function cardView({ pond, feed }: ShownPond, state: PondsPageState, now: number): PondCardView {
+  const order = state.orders.get(pond.pondId);
   const alerts = unnoticed(pond).length;
-  return {
+  const brief = (state.ponds?.length ?? 0) > CARDS_WITH_AGES;
+  const card = {
     pondId: pond.pondId,
     anchor: `pond-${pond.pondId}`,
     name: pond.name,
-    device: deviceView(pond.device, now),
+    device: deviceView(pond.device, now, brief),
     readings: readingViews(pond, now).slice(0, READINGS_ON_CARD),
     alerts,
     alertWord: counted(alerts, 'alert'),
@@ -172,6 +177,20 @@ function cardView({ pond, feed }: ShownPond, { orders }: PondsPageState, now: nu
     cautions: cautionsOf(pond, now),
     state: stateOf(feed),
   };
+  return { ...card, memo: memoOf(card) };
+}
+
+function memoOf(card: Omit<PondCardView, 'memo'>): string {
+  const { name, device, alerts, command, presets, busy, state } = card;
+  const old = device.look === 'offline';
+  const readings = card.readings.map((one) => [
+    one.parameter,
+    one.value,
+    one.judgement,
+    one.gauge,
+    old && one.age,
+  ]);
+  return JSON.stringify([name, device, alerts, command, presets, busy, state, readings]);
 }
 
 function stateOf(feed: FeedState | undefined): PondCardView['state'] {
