@@ -52,6 +52,8 @@ export interface PondCardView {
   alerts: number;
   alertWord: string;
   command: CardCommandView | undefined;
+  /** It is known that nothing was ever sent to it. */
+  untouched: boolean;
   presets: readonly number[];
   limitG: number;
   /** An order is not answered yet: another one has to wait. */
@@ -126,12 +128,15 @@ export function viewOf(state: PondsPageState, curves: Curves, now: number): Pond
     login: state.login,
     connection,
     choices: choicesOf(state, now),
-    attention: ponds.flatMap(({ pond }) => attentionOf(pond, now)),
+    attention: heavyFirst(ponds.flatMap(({ pond }) => attentionOf(pond, now))),
     cards: opened === undefined ? ponds.map((shown) => cardView(shown, state, now)) : [],
     opened: opened && openedView(opened, state, curves, now, connection.trueAt),
     spoken: spokenOf(opened ?? ponds.find(({ pond }) => pond.pondId === state.pressed), state, now),
   };
 }
+
+const heavyFirst = (items: readonly PondAttentionView[]) =>
+  [...items].sort((a, b) => Number(a.look === 'warning') - Number(b.look === 'warning'));
 
 /** One pond alone is open: there is nothing to choose. */
 export function openedId({ ponds = [], opened }: Pick<PondsPageState, 'ponds' | 'opened'>) {
@@ -171,6 +176,7 @@ function cardView({ pond, feed }: ShownPond, state: PondsPageState, now: number)
     alerts,
     alertWord: counted(alerts, 'alert'),
     command: cardCommand(pond.executions, order, now),
+    untouched: pond.executions.length === 0 && feed?.kind === 'live',
     presets: presetsOf(pond.feedLimitG),
     limitG: pond.feedLimitG,
     busy: order?.state.kind === 'asking' || order?.state.kind === 'retrying',
@@ -181,7 +187,7 @@ function cardView({ pond, feed }: ShownPond, state: PondsPageState, now: number)
 }
 
 function memoOf(card: Omit<PondCardView, 'memo'>): string {
-  const { name, device, alerts, command, presets, busy, state } = card;
+  const { name, device, alerts, command, untouched, presets, busy, state } = card;
   const old = device.look === 'offline';
   const readings = card.readings.map((one) => [
     one.parameter,
@@ -190,7 +196,7 @@ function memoOf(card: Omit<PondCardView, 'memo'>): string {
     one.gauge,
     old && one.age,
   ]);
-  return JSON.stringify([name, device, alerts, command, presets, busy, state, readings]);
+  return JSON.stringify([name, device, alerts, command, untouched, presets, busy, state, readings]);
 }
 
 function stateOf(feed: FeedState | undefined): PondCardView['state'] {
