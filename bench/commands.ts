@@ -14,6 +14,7 @@ import { newId } from '../lib/store/ids.js';
 import { openStore } from '../lib/store/open.js';
 import type { Store } from '../lib/store/store.js';
 import { startMosquitto } from '../test/support/mosquitto.js';
+import { measureCommandsRest } from './commands-rest.js';
 import { Child } from './harness/processes.js';
 import { printTable } from './harness/table.js';
 
@@ -33,6 +34,7 @@ const FIGURES: readonly ((options: CommandsOptions) => Promise<Figure[]>)[] = [
   roundTrips,
   costByInFlight,
   timeouts,
+  rest,
 ];
 
 /** What a dispatcher costs and how well it keeps time: commands through a real store and, for rates, a real broker. */
@@ -56,6 +58,12 @@ const feed = (device: number): CommandRequest => ({
   parameters: { amount: 100 },
   values: { pond_position: 1 },
 });
+
+/** The promise of the protocol's document, over REST. */
+async function rest(): Promise<Figure[]> {
+  const rows = await measureCommandsRest({ rate: 200, seconds: 20 });
+  return rows.map(([name = '', value = '', reach = '']) => ({ name, value, reach }));
+}
 
 async function withStore<T>(use: (store: Store) => Promise<T>): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'fieldloom-bench-'));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { benchCommands } from './commands.js';
 import { benchFleet } from './fleet.js';
+import { benchImages } from './images.js';
 import { benchIngest } from './ingest.js';
 import { benchRollout } from './rollout.js';
 
@@ -44,6 +45,12 @@ program
   .addOption(new Option('--controllers <n>', 'controllers').default(5000).argParser(whole))
   .addOption(new Option('--minutes <n>', 'minutes after all are connected').default(5).argParser(whole))
   .action((options: { controllers: number; minutes: number }) => benchFleet(options));
+program
+  .command('images')
+  .description('memory of a gateway that takes one large firmware image and serves it to many at once')
+  .addOption(new Option('--size <n>', 'MiB of the image').default(500).argParser(whole))
+  .addOption(new Option('--downloads <n>', 'downloads at once').default(50).argParser(whole))
+  .action((options: { size: number; downloads: number }) => benchImages(options));
 
 program
   .command('commands')

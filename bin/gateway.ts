@@ -8,6 +8,7 @@ import { secret } from '../lib/access/secrets.js';
 import { FieldloomError } from '../lib/core/errors.js';
 import { openStore } from '../lib/store/open.js';
 import { isSafeHost } from '../lib/web/host.js';
+import { isApiPath } from '../lib/web/router.js';
 import { health } from '../nodes/runtime/health.js';
 import { unknownApiPath } from '../nodes/runtime/http.js';
 import { metricsText } from '../nodes/runtime/metrics.js';
@@ -37,6 +38,12 @@ export interface Gateway {
 type Handler = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
 const FLOWS = join(PACKAGE_ROOT, 'flows');
+
+/**
+ * A whole request may take so long: a firmware image over a slow line outlasts the 5 minutes of Node.js. Bodies on
+ * which nothing comes are given up long before (nodes/runtime).
+ */
+const UPLOAD_MS = 2 * 60 * 60 * 1000;
 
 /** Parts without which the gateway is not well. */
 const PARTS = ['broker', 'store'] as const;
@@ -153,6 +160,27 @@ const ownNamesOnly =
     answerJson(response, 421, { error: { code: 'forbidden', message } });
   };
 
+/**
+ * While the flows start or are deployed, a path of the API that nobody serves is not unknown but early: a machine
+ * that asks is told to come again.
+ */
+function early(): Handler {
+  let running = false;
+  RED.events.on('flows:stopping', () => {
+    running = false;
+  });
+  RED.events.on('flows:started', () => {
+    running = true;
+  });
+  return (request, response, next) => {
+    if (running || !isApiPath(request.url?.split('?')[0] ?? '/')) return next();
+    request.resume();
+    const error = { code: 'store_unavailable', message: 'the gateway is starting: try again in a moment' };
+    response.setHeader('Retry-After', '2');
+    answerJson(response, 503, { error });
+  };
+}
+
 const nothingHere: Handler = (request, response) => {
   answerJson(response, 404, { error: { code: 'not_found', message: `there is nothing at ${request.url}` } });
 };
@@ -184,7 +212,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
     credentialSecret,
   });
 
-  const server = createServer();
+  const server = createServer({ requestTimeout: UPLOAD_MS });
   RED.init(server, nodeRedSettings(settings, credentialSecret, login) as never);
   server.on(
     'request',
@@ -192,6 +220,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
       ownNamesOnly(settings),
       ownPaths(settings.external === undefined ? mqttPort : undefined),
       RED.httpNode as unknown as Handler,
+      early(),
       unknownApiPath,
       RED.httpAdmin as unknown as Handler,
       nothingHere,

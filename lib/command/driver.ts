@@ -142,18 +142,15 @@ export function createDriver({ store, clock, log, stored, overtaken, idle }: Dri
       try {
         await write(before, step, revision, message);
         if (step.command !== before) driven.record = { ...step.command, revision };
-        stored(driven, before, step.effects);
-        return;
       } catch (error) {
         if (closed || hasCode(error, 'store_closed')) throw error;
         if (!hasCode(error, 'store_conflict')) {
           log.error(`Command ${before.id} could not be stored, tried again: ${asError(error).message}`);
         }
-        if (await reload(driven, revision, attempt)) {
-          stored(driven, before, step.effects);
-          return;
-        }
+        if (!(await reload(driven, revision, attempt))) continue;
       }
+      stored(driven, before, step.effects);
+      return;
     }
   }
 

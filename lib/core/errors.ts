@@ -22,6 +22,8 @@ export const ERROR_CODES = [
   'invalid_topic',
   'id_mismatch',
   'timestamp_in_future',
+  // roast profiles
+  'invalid_profile',
   // topics
   'invalid_topic_parameter',
   'invalid_topic_filter',
@@ -49,6 +51,8 @@ export const ERROR_CODES = [
   // HTTP
   'unsupported_media_type',
   'unprocessable',
+  'range_not_satisfiable',
+  'too_many_downloads',
   'internal',
 ] as const;
 

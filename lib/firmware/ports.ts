@@ -13,7 +13,7 @@ export interface ImageInfo {
   checksum: string;
   /** SHA-256 in hex. */
   sha256: string;
-  /** Ed25519 signature of the file in base64. */
+  /** Ed25519 signature of the 32 bytes of the file's SHA-256 digest, in base64. */
   signature?: string;
 }
 

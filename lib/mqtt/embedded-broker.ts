@@ -17,6 +17,7 @@ import {
 import { BrokerPersistence } from './broker-persistence.js';
 import { ClientLogins, LONGEST_CLIENT_ID, REFUSED, type Refusal } from './client-logins.js';
 import { ClientPublishes, NOWHERE } from './client-publishes.js';
+import { DeliveredOnce } from './delivered-once.js';
 import { EmbeddedLink, type EmbeddedRouter } from './embedded-link.js';
 import { LinkStateHolder } from './link-state.js';
 import type { OutboxEntry } from './outbox.js';
@@ -72,6 +73,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
   readonly #publishes: ClientPublishes;
   readonly #link: EmbeddedLink;
   /** All connections, those without a login included. */
+  readonly #delivered = new DeliveredOnce();
   readonly #turns = new ReadTurns();
   readonly #arrivals = new Map<Client, { stream: Duplex; gate: ReadGate; address: string }>();
   readonly #clientListeners = new Set<(event: ClientEvent) => void>();
@@ -125,6 +127,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
         if (packet.topic === NOWHERE) return null;
         if (packet.qos > 0 && !this.#persistence.outgoing.mayDeliver(client, packet as BrokerPacket))
           return null;
+        if (!this.#delivered.isFirst(client, packet)) return null;
         this.#counters.messagesOut += 1;
         return packet;
       },
@@ -256,6 +259,7 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
       },
     });
     const client = this.#aedes.handle(stream);
+    this.#delivered.takeOver(client);
     this.#arrivals.set(client, { stream, gate, address });
     stream.once('close', () => this.#leave(client));
   }

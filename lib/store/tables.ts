@@ -15,6 +15,8 @@ export interface Tables extends CommandTables, DeviceTables, FirmwareTables {
   laundry_state_change: LaundryStateChangeTable;
   laundry_liveness: LaundryLivenessTable;
   laundry_report: LaundryReportTable;
+  firmware_image: FirmwareImageTable;
+  firmware_agent: FirmwareAgentTable;
   message: MessageTable;
   dead_letter: DeadLetterTable;
   access_client: AccessClientTable;
@@ -84,6 +86,43 @@ export interface LaundryReportTable {
   machine_type: string | null;
   status: string;
   last_updated: number;
+}
+
+/** An image that a gateway serves; its file is `<id>.bin` in the gateway's folder. Key: id; version is unique. */
+export interface FirmwareImageTable {
+  id: string;
+  version: string;
+  file_size: number;
+  /** MD5 in hex. */
+  checksum: string;
+  /** Hex. */
+  sha256: string;
+  /** Base64. */
+  signature: string | null;
+  created_at: number;
+  created_by: string | null;
+}
+
+/** A deployment as a controller's agent knows it. Key: agent, deployment_id. */
+export interface FirmwareAgentTable {
+  /** `<storeId>/<controllerId>` */
+  agent: string;
+  deployment_id: string;
+  status: string;
+  /** JSON: what the command says of the image; null where no command of this deployment was accepted. */
+  file: string | null;
+  correlation_id: string | null;
+  cancel_correlation_id: string | null;
+  acknowledged: number;
+  /** JSON: an array of text. */
+  errors: string;
+  fresh: number;
+  deadline_at: number | null;
+  accepted_at: number;
+  updated_at: number;
+  /** JSON: replies that no acknowledgement has reached. */
+  replies: string;
+  reply_count: number;
 }
 
 /** Append-only history of messages of all protocols. Key: id. */

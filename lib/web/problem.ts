@@ -20,6 +20,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   invalid_topic: 400,
   id_mismatch: 400,
   timestamp_in_future: 400,
+  invalid_profile: 400,
   invalid_topic_parameter: 400,
   invalid_topic_filter: 400,
   shared_subscription_unsupported: 400,
@@ -42,6 +43,8 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   token_keys_unavailable: 503,
   unsupported_media_type: 415,
   unprocessable: 422,
+  range_not_satisfiable: 416,
+  too_many_downloads: 503,
   internal: 500,
 };
 

@@ -11,6 +11,8 @@ export interface Route {
   access: RouteAccess;
   /** Larger bodies are refused with 413; default 1 MiB. */
   maxBodyBytes?: number;
+  /** `json` (the default): read, limited and parsed. `stream`: `handle` takes it from `request.stream` as it comes. */
+  body?: 'json' | 'stream';
   /** The answer. @throws FieldloomError, mapped to a status and a body by problem.ts */
   handle(request: Request): Promise<Answer>;
   /** How a failed request is answered where this path has words of its own; else by `problem` of problem.ts. */
@@ -42,6 +44,11 @@ export interface Request {
   headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Parsed JSON; undefined where there was no body. Nobody has checked its shape yet. */
   body: unknown;
+  /**
+   * The raw bytes of the body, for a route whose `body` is `stream`; undefined for any other. It ends with an error
+   * where the client goes away or sends nothing for a minute. What is not taken from it is never read into memory.
+   */
+  stream?: AsyncIterable<Uint8Array> | undefined;
   /** Undefined where no token was sent. Always there for `user` and `admin`. */
   principal: UserPrincipal | undefined;
   /** Remote address, for limits. */
@@ -52,5 +59,18 @@ export interface Answer {
   status: number;
   /** Sent as JSON; undefined: no body. A Buffer goes out as it is, with the content type that `headers` names. */
   body?: unknown;
+  /** Instead of a body: sent piece by piece. `headers` say how long it is. */
+  stream?: AnswerStream;
   headers?: Readonly<Record<string, string>>;
+}
+
+export interface AnswerStream {
+  /**
+   * Writes the body. Not called where none is wanted (HEAD).
+   * @param write fulfils when the client's connection has taken the piece, whose memory may then be used again;
+   *   rejects where the client went away or takes nothing for a minute
+   */
+  send(write: (piece: Uint8Array) => Promise<void>): Promise<void>;
+  /** Called once, when the answer is over, sent or not: gives back what it held. It throws nothing. */
+  close(): Promise<void> | void;
 }

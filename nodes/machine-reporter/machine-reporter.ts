@@ -10,6 +10,7 @@ import { wiredLink } from '../../lib/mqtt/wired-link.js';
 import { reportQueue } from '../../lib/store/reports.js';
 import type { Store } from '../../lib/store/store.js';
 import { defineNode } from '../runtime/define-node.js';
+import { uuidSetting } from '../runtime/ids.js';
 import { positiveNumber } from '../runtime/numbers.js';
 
 interface Config {
@@ -30,24 +31,14 @@ interface Connection {
   disconnect?(): Promise<void>;
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
-function uuid(name: string, value: string | undefined): string {
-  if (UUID.test(value ?? '')) return value as string;
-  throw new FieldloomError(
-    'invalid_setting',
-    `${name} is ${JSON.stringify(value ?? '')}: accepted is a UUID`,
-  );
-}
-
 /** Wires take everything at once, so nothing waits on disk. */
 const noQueue: ReportQueue = { all: async () => [], add: async () => {}, remove: async () => {} };
 
 export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-machine-reporter', (context) => {
     const { config, log, status, closed } = context;
-    const storeId = uuid('store id', config.storeId).toLowerCase();
-    const controllerId = uuid('controller id', config.controllerId).toLowerCase();
+    const storeId = uuidSetting('store id', config.storeId);
+    const controllerId = uuidSetting('controller id', config.controllerId);
     const connection = context.useOptional<Connection>(config.connection, 'connection');
     const link = connection?.link ?? wiredLink((publish) => context.send({ ...publish }));
     const opened =

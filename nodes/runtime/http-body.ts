@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { systemClock } from '../../lib/core/clock.js';
 import { FieldloomError } from '../../lib/core/errors.js';
 import { parseJson } from '../../lib/core/json.js';
 
@@ -8,10 +9,16 @@ export const MAX_BODY_BYTES = 1024 * 1024;
 const tooLarge = (maxBytes: number) =>
   new FieldloomError('payload_too_large', `the body is too large: at most ${maxBytes} bytes are accepted`);
 
+/** A body of a few bytes that takes longer is held back on purpose, ms. */
+const DEADLINE_MS = 60_000;
+
 function read(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    const late = systemClock.setTimer(() => request.destroy(), DEADLINE_MS);
+    request.on('close', () => late.cancel());
+    request.on('end', () => late.cancel());
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size <= maxBytes) chunks.push(chunk);

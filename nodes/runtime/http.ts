@@ -6,6 +6,7 @@ import type { Answer, FailedRequest, Route } from '../../lib/web/route.js';
 import { createPathTable, isApiPath } from '../../lib/web/router.js';
 import { guardOf, mayReadWithoutToken, whoAsks } from './guard.js';
 import { readJsonBody } from './http-body.js';
+import { bodyStream, dropBody, sendStream } from './http-stream.js';
 
 /** The part of an Express request that we lean on. */
 type HttpRequest = IncomingMessage & {
@@ -25,14 +26,21 @@ export interface Routes {
 }
 
 function write(response: ServerResponse, answer: Answer, withBody: boolean) {
-  if (response.headersSent || response.destroyed) return;
-  const { body } = answer;
+  const { body, stream } = answer;
+  if (response.headersSent || response.destroyed) {
+    stream?.close();
+    return;
+  }
   response.statusCode = answer.status;
   response.setHeader('Cache-Control', 'no-store');
   response.setHeader('X-Content-Type-Options', 'nosniff');
   const raw = Buffer.isBuffer(body);
   if (body !== undefined && !raw) response.setHeader('Content-Type', 'application/json; charset=utf-8');
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
+  if (stream !== undefined) {
+    sendStream(response, stream, withBody);
+    return;
+  }
   if (!withBody || body === undefined) response.end();
   else response.end(raw ? body : JSON.stringify(body));
 }
@@ -74,13 +82,15 @@ function createRegistry(RED: NodeAPI): Registry {
     asked: FailedRequest,
   ): Promise<Answer> {
     asked.principal = await admit(found.value, request);
+    const streamed = found.value.body === 'stream';
     return found.value.handle({
       ...asked,
       method: found.value.method,
       parameters: found.parameters,
       query: new URL(request.url, 'http://gateway').searchParams,
       headers: request.headers,
-      body: await readJsonBody(request, found.value.maxBodyBytes),
+      body: streamed ? undefined : await readJsonBody(request, found.value.maxBodyBytes),
+      stream: streamed ? bodyStream(request) : undefined,
     });
   }
 
@@ -103,8 +113,7 @@ function createRegistry(RED: NodeAPI): Registry {
         principal: undefined,
       };
       const fail = (error: unknown, route?: Route) => {
-        // What is left of a body that nobody wants is read and dropped.
-        request.resume();
+        dropBody(request);
         const answered = problem(error);
         // What is our own fault tells the client nothing: the reason is for the log.
         if (answered.status === 500)

@@ -44,6 +44,42 @@ describe('embedded broker: retained messages and sessions', () => {
   const command = (payload: string, qos: 0 | 1 | 2 = 1) =>
     broker.link().publish('m/1/command', payload, { qos });
 
+  it('loses none of the messages of which some are kept for an absent client, whatever overtakes what', async () => {
+    const machine = await resume();
+    await machine.subscribe('m/1/command');
+    await machine.end();
+    await away();
+    const service = await RawClient.login(broker.port, 'service');
+    await service.subscribe('m/#');
+    const sent = ['m/1/telemetry', 'm/1/command', 'm/1/telemetry', 'm/1/command', 'm/1/status'];
+    service.send(
+      ...sent.map((topic, index) => ({
+        cmd: 'publish' as const,
+        topic,
+        payload: String(index),
+        qos: 1,
+        retain: false,
+        dup: false,
+        messageId: index + 1,
+      })),
+    );
+    const got = () => service.received.filter(({ cmd }) => cmd === 'publish');
+    await until(() => got().length >= sent.length, 'all are delivered');
+    const payloads = got().map((packet) => String((packet as { payload: Buffer }).payload));
+    assert.deepEqual(payloads.sort(), ['0', '1', '2', '3', '4']);
+    await service.end();
+  });
+
+  it('gives a message once to a client with two filters that match it', async () => {
+    const machine = await RawClient.login(broker.port, 'machine');
+    await machine.subscribe('m/1/command', 'm/1/#');
+    await command('once');
+    assert.equal((await machine.next('publish')).payload.toString(), 'once');
+    await command('twice');
+    assert.equal((await machine.next('publish')).payload.toString(), 'twice');
+    await machine.end();
+  });
+
   it('delivers what was published while the client was away, in order, after a restart too', async () => {
     const machine = await resume();
     await machine.subscribe('m/1/command');

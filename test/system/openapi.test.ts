@@ -107,6 +107,44 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
     );
   });
 
+  it('takes and gives firmware images as described', async () => {
+    const images = '/firmware/images';
+    const post = async (version: string, body: string, bearer = token) => {
+      const answer = await fetch(`${gateway.url}${images}?version=${version}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/octet-stream' },
+        body,
+      });
+      const image = await answer.json();
+      checkDescribed(images, 'post', answer.status, image);
+      return { status: answer.status, image };
+    };
+    const content = 'x'.repeat(3 * 2 ** 20);
+    const { status, image } = await post('1.0.1', content);
+    assert.equal(status, 201);
+    assert.equal((await post('1.0.1', content)).status, 409);
+    assert.equal((await post('', content)).status, 400);
+    assert.equal((await post('1.0.2', content, 'x.y.z')).status, 401);
+    const values = { id: image.id as string };
+    assert.equal((await described('get', images, { bearer: token })).body.items.length, 1);
+    assert.equal((await described('get', `${images}/{id}`, { values })).status, 200);
+    // The link as it stands: what it begins with is PUBLIC_URL.
+    const file = await fetch(image.file_url as string, { headers: { range: 'bytes=-5' } });
+    assert.deepEqual([file.status, await file.text()], [206, 'xxxxx']);
+    const { search } = new URL(image.file_url as string);
+    for (const [query, headers, expected] of [
+      ['', {}, 403],
+      [search, { range: 'bytes=9999999-' }, 416],
+    ] as const) {
+      const answer = await fetch(`${gateway.url}${images}/${image.id}/file${query}`, { headers });
+      assert.equal(answer.status, expected);
+      checkDescribed(`${images}/{id}/file`, 'get', answer.status, await answer.json());
+    }
+    const remove = () => described('delete', `${images}/{id}`, { values, bearer: token });
+    assert.equal((await remove()).status, 204);
+    assert.equal((await remove()).status, 404);
+  });
+
   it('says what is wrong with a bad request', async () => {
     const store = { store_id: STORE_ID };
     const history = '/stores/{store_id}/machines/history';

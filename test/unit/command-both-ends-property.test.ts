@@ -154,7 +154,7 @@ describe('a gateway and a device behind a bad network, whose power fails', () =>
           await all.dispatcher.close();
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
     for (const key of ['COMPLETED  ', 'FAILED device ', 'FAILED device unknown', 'FAILED timeout ']) {
       assert.ok((ended[key] ?? 0) > 0, `${key} happens: ${JSON.stringify(ended)}`);

@@ -26,6 +26,7 @@ describe('error codes', () => {
       'invalid_topic',
       'id_mismatch',
       'timestamp_in_future',
+      'invalid_profile',
       'invalid_topic_parameter',
       'invalid_topic_filter',
       'shared_subscription_unsupported',
@@ -46,6 +47,8 @@ describe('error codes', () => {
       'invalid_token',
       'unsupported_media_type',
       'unprocessable',
+      'range_not_satisfiable',
+      'too_many_downloads',
       'internal',
     ];
     for (const code of published) assert.ok((ERROR_CODES as readonly string[]).includes(code), code);

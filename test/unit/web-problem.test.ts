@@ -26,6 +26,7 @@ describe('the HTTP status of an error', () => {
         'invalid_topic',
         'id_mismatch',
         'timestamp_in_future',
+        'invalid_profile',
         'invalid_topic_parameter',
         'invalid_topic_filter',
         'shared_subscription_unsupported',
@@ -38,6 +39,7 @@ describe('the HTTP status of an error', () => {
       413: ['payload_too_large'],
       415: ['unsupported_media_type'],
       422: ['unprocessable'],
+      416: ['range_not_satisfiable'],
       429: ['too_many_attempts'],
       500: [
         'invalid_setting',
@@ -56,6 +58,7 @@ describe('the HTTP status of an error', () => {
         'store_unavailable',
         'store_closed',
         'token_keys_unavailable',
+        'too_many_downloads',
       ],
     });
   });

@@ -4,6 +4,7 @@ import { command } from './0002-command.js';
 import { device } from './0003-device.js';
 import { pond } from './0004-pond.js';
 import { firmware } from './0005-firmware.js';
+import { firmwareImage } from './0006-firmware-image.js';
 import type { ColumnTypes } from './column-types.js';
 
 /** In their order. A name that has been released never changes, nor does what it does. */
@@ -14,4 +15,5 @@ export const MIGRATIONS: Readonly<Record<string, (db: Kysely<never>, types: Colu
     '0003-device': device,
     '0004-pond': pond,
     '0005-firmware': firmware,
+    '0006-firmware-image': firmwareImage,
   };
