@@ -101,7 +101,8 @@ function gaugeView(pond: Pond, name: string, value: number): GaugeView | undefin
   return { value: share(value), from: share(limits?.min ?? from), to: share(limits?.max ?? to) };
 }
 
-export function deviceView(device: Device | undefined, now: number): DeviceView {
+/** @param brief where there are many: without the age, which is another each second */
+export function deviceView(device: Device | undefined, now: number, brief = false): DeviceView {
   if (device === undefined) {
     return { look: 'unheard', icon: 'mdi-access-point-network', word: 'Not heard yet', exact: '' };
   }
@@ -110,8 +111,8 @@ export function deviceView(device: Device | undefined, now: number): DeviceView 
     ? {
         look: 'online',
         icon: 'mdi-access-point-network',
-        word: `Online, last heard ${agoWords(lastSeen, now)}`,
-        exact: exactTime(lastSeen),
+        word: brief ? 'Online' : `Online, last heard ${agoWords(lastSeen, now)}`,
+        exact: `Last heard ${exactTime(lastSeen)}`,
       }
     : {
         look: 'offline',

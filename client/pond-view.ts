@@ -52,6 +52,8 @@ export interface PondCardView {
   alerts: number;
   alertWord: string;
   command: CardCommandView | undefined;
+  /** It is known that nothing was ever sent to it. */
+  untouched: boolean;
   presets: readonly number[];
   limitG: number;
   /** An order is not answered yet: another one has to wait. */
@@ -59,6 +61,8 @@ export interface PondCardView {
   /** What to know before one presses: already fed, offline … */
   cautions: readonly string[];
   state: 'ready' | 'not_found' | 'forbidden';
+  /** Changes exactly when the card has to be drawn again. */
+  memo: string;
 }
 
 export interface CommandView extends ProgressView {
@@ -109,6 +113,8 @@ export interface PondsView {
 }
 
 const READINGS_ON_CARD = 3;
+/** With more cards than this, they leave out what is another each second. */
+const CARDS_WITH_AGES = 24;
 /** @param now epoch milliseconds UTC, to which ages are counted */
 export function viewOf(state: PondsPageState, curves: Curves, now: number): PondsView {
   const ponds = state.ponds ?? [];
@@ -122,12 +128,15 @@ export function viewOf(state: PondsPageState, curves: Curves, now: number): Pond
     login: state.login,
     connection,
     choices: choicesOf(state, now),
-    attention: ponds.flatMap(({ pond }) => attentionOf(pond, now)),
+    attention: heavyFirst(ponds.flatMap(({ pond }) => attentionOf(pond, now))),
     cards: opened === undefined ? ponds.map((shown) => cardView(shown, state, now)) : [],
     opened: opened && openedView(opened, state, curves, now, connection.trueAt),
     spoken: spokenOf(opened ?? ponds.find(({ pond }) => pond.pondId === state.pressed), state, now),
   };
 }
+
+const heavyFirst = (items: readonly PondAttentionView[]) =>
+  [...items].sort((a, b) => Number(a.look === 'warning') - Number(b.look === 'warning'));
 
 /** One pond alone is open: there is nothing to choose. */
 export function openedId({ ponds = [], opened }: Pick<PondsPageState, 'ponds' | 'opened'>) {
@@ -154,24 +163,40 @@ function choicesOf(state: PondsPageState, now: number): PondsView['choices'] {
   ];
 }
 
-function cardView({ pond, feed }: ShownPond, { orders }: PondsPageState, now: number): PondCardView {
-  const order = orders.get(pond.pondId);
+function cardView({ pond, feed }: ShownPond, state: PondsPageState, now: number): PondCardView {
+  const order = state.orders.get(pond.pondId);
   const alerts = unnoticed(pond).length;
-  return {
+  const brief = (state.ponds?.length ?? 0) > CARDS_WITH_AGES;
+  const card = {
     pondId: pond.pondId,
     anchor: `pond-${pond.pondId}`,
     name: pond.name,
-    device: deviceView(pond.device, now),
+    device: deviceView(pond.device, now, brief),
     readings: readingViews(pond, now).slice(0, READINGS_ON_CARD),
     alerts,
     alertWord: counted(alerts, 'alert'),
     command: cardCommand(pond.executions, order, now),
+    untouched: pond.executions.length === 0 && feed?.kind === 'live',
     presets: presetsOf(pond.feedLimitG),
     limitG: pond.feedLimitG,
     busy: order?.state.kind === 'asking' || order?.state.kind === 'retrying',
     cautions: cautionsOf(pond, now),
     state: stateOf(feed),
   };
+  return { ...card, memo: memoOf(card) };
+}
+
+function memoOf(card: Omit<PondCardView, 'memo'>): string {
+  const { name, device, alerts, command, untouched, presets, busy, state } = card;
+  const old = device.look === 'offline';
+  const readings = card.readings.map((one) => [
+    one.parameter,
+    one.value,
+    one.judgement,
+    one.gauge,
+    old && one.age,
+  ]);
+  return JSON.stringify([name, device, alerts, command, untouched, presets, busy, state, readings]);
 }
 
 function stateOf(feed: FeedState | undefined): PondCardView['state'] {

@@ -224,7 +224,10 @@ describe('page Ponds, what it does', () => {
       page.open(30);
       await settled();
       assert.deepEqual([...sockets.open.keys()], ['30?ticket=t']);
+      page.open(undefined);
+      await pass(100);
       assert.equal(view().cards.length, 40);
+      assert.deepEqual([view().cards[0]?.command, view().cards[0]?.untouched], [undefined, false]);
     });
 
     it('leaves a pond that is no longer there', async () => {

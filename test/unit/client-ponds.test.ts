@@ -470,6 +470,8 @@ describe('the card of a pond', () => {
     assert.equal(device(true).word, 'Online, last heard 7 min ago');
     assert.equal(device(false).word, 'Offline for 7 min');
     assert.equal(deviceView(undefined, NOW).look, 'unheard');
+    const briefly = deviceView({ online: true, lastSeen: NOW, firmwareVersion: undefined }, NOW + 1000, true);
+    assert.equal(briefly.word, 'Online');
   });
 
   it('tells of what is on its way, else of what was done last', () => {
