@@ -4,6 +4,7 @@ import { asError, hasCode } from '../core/errors.js';
 import { type Log, silentLog } from '../core/log.js';
 import { commandRetention } from './command-retention.js';
 import { type DeviceRetentionSettings, deviceRetention } from './device-retention.js';
+import { firmwareRetention } from './firmware-retention.js';
 import { prepare } from './prepared.js';
 import type { Statement, Store } from './store.js';
 
@@ -18,6 +19,8 @@ export interface RetentionSettings extends DeviceRetentionSettings {
   mqttMessageMs: number;
   /** Commands that have ended, with their history and their execution. */
   commandMs: number;
+  /** Firmware rollouts that have ended, with their deployments and history. */
+  rolloutMs: number;
   /** How long a request may be said again under its idempotency key. */
   idempotencyMs: number;
   /** All payloads of dead letters together; beyond it the oldest go. */
@@ -32,6 +35,7 @@ export const RETENTION: RetentionSettings = {
   deadLetterMs: 90 * DAY_MS,
   mqttMessageMs: 30 * DAY_MS,
   commandMs: 400 * DAY_MS,
+  rolloutMs: 400 * DAY_MS,
   idempotencyMs: DAY_MS,
   readingMs: 400 * DAY_MS,
   alertMs: 400 * DAY_MS,
@@ -53,7 +57,7 @@ const TIME: Record<AgingTable, string> = {
   mqtt_message: 'at',
 };
 
-type Deleted = Record<AgingTable | 'device_command' | 'command_idempotency', number> &
+type Deleted = Record<AgingTable | 'device_command' | 'command_idempotency' | 'firmware', number> &
   Awaited<ReturnType<ReturnType<typeof deviceRetention>>>;
 
 export interface Retention {
@@ -83,6 +87,7 @@ export function startRetention(
     mqtt_message: deletion(store, 'mqtt_message'),
   };
   const commands = commandRetention(store, BATCH);
+  const deleteRollouts = firmwareRetention(store, BATCH);
   const deleteOfDevices = deviceRetention(store, settings);
   let stopped = false;
   let timer: Timer | undefined;
@@ -130,6 +135,7 @@ export function startRetention(
       mqtt_message: await deleteWhile('mqtt_message', olderThan(settings.mqttMessageMs)),
       device_command: await deleteBatches(commands.deleteEnded, now - settings.commandMs),
       command_idempotency: await deleteBatches(commands.deleteIdempotency, now - settings.idempotencyMs),
+      firmware: await deleteBatches(deleteRollouts, now - settings.rolloutMs),
     };
     let excess = (await deadLetterBytes(store)) - settings.deadLetterBytes;
     deleted.dead_letter += await deleteWhile('dead_letter', ({ size }) => {

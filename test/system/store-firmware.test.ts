@@ -6,6 +6,9 @@ import type { DeploymentWrite, FirmwareStore, RolloutPlan } from '../../lib/firm
 import { draft, type StagePlan } from '../../lib/firmware/rollout.js';
 import { firmwareStore } from '../../lib/store/firmware.js';
 import type { FirmwareQueries } from '../../lib/store/firmware-queries.js';
+import { startRetention } from '../../lib/store/retention.js';
+import type { Store } from '../../lib/store/store.js';
+import { fakeClock } from '../support/fake-clock.js';
 import { IMAGE } from '../support/firmware.js';
 import { cleanUp, opened } from '../support/store.js';
 
@@ -69,11 +72,48 @@ function step(
 }
 
 describe('the rows of firmware rollouts', () => {
+  let store: Store;
   let rows: Rows;
   beforeEach(async () => {
-    rows = firmwareStore(await opened());
+    store = await opened();
+    rows = firmwareStore(store);
   });
   afterEach(cleanUp);
+
+  it('of a rollout that ended 400 days ago go, those of others and what runs on the controllers stay', async () => {
+    const DAY = 86_400_000;
+    const old = await made(rows, 600);
+    const running = await made(rows, 2);
+    await rows.saveDeployment(step(old.first, { state: 'COMPLETED', endedAt: T }, { installed: '1.0.1' }));
+    await store.db
+      .updateTable('firmware_rollout')
+      .set({ ended_at: T })
+      .where('id', '=', old.plan.id)
+      .execute();
+    const clean = async (days: number) => {
+      const retention = startRetention(store, { clock: fakeClock(T + days * DAY) });
+      await retention.run();
+      await retention.stop();
+    };
+    const left = async (table: 'firmware_deployment' | 'firmware_count') => {
+      const found = await store.db.selectFrom(table).select('rollout_id').execute();
+      return new Set(found.map(({ rollout_id }) => rollout_id));
+    };
+    await clean(399);
+    assert.deepEqual(await left('firmware_deployment'), new Set([old.plan.id, running.plan.id]));
+    await clean(401);
+    assert.deepEqual(await left('firmware_deployment'), new Set([running.plan.id]));
+    assert.deepEqual(await left('firmware_count'), new Set([running.plan.id]));
+    assert.equal(await rows.rollout(old.plan.id), undefined);
+    const history = await store.db
+      .selectFrom('firmware_history')
+      .select('rollout_id')
+      .where('rollout_id', '=', old.plan.id)
+      .execute();
+    assert.deepEqual(history, []);
+    const { storeId, controllerId } = old.first;
+    assert.equal((await rows.controller(storeId, controllerId))?.version, '1.0.1');
+  });
 
   it('give back a rollout and its deployments as they were written', async () => {
     const { plan, targets } = await made(rows, 3);
