@@ -99,7 +99,7 @@ export async function mayUseClientId(
 }
 
 /**
- * A broker's login question.
+ * A broker's login question. An empty value is none: that is how a broker writes what a client did not send.
  * @throws what the store throws: then nobody was refused, and the client should come again
  */
 export async function mayLogIn(
@@ -109,7 +109,7 @@ export async function mayLogIn(
   const { username, password, clientId, address } = asked;
   const principal = await access.authenticate({
     username: username || undefined,
-    password: password === undefined ? undefined : Buffer.from(password),
+    password: password ? Buffer.from(password) : undefined,
     clientId,
     address: address || undefined,
   });

@@ -79,6 +79,7 @@ describe('the logins of the gateway on a Mosquitto', () => {
       'allow_anonymous false',
       `password_file ${files.passwords}`,
       `acl_file ${files.acl}`,
+      'use_username_as_clientid true',
       // Without a limit this version ends the connection of a client that it refuses a publish.
       'max_queued_messages 1000',
       // As root it would become another user, who may not read these files.
@@ -143,6 +144,15 @@ describe('the logins of the gateway on a Mosquitto', () => {
       assert.deepEqual(heard, [...hear]);
     });
   }
+
+  it('have one session each, which nobody else ends by its client id', async () => {
+    const first = await connected(logins.machine);
+    await connected({ ...logins.device, clientId: logins.machine.username });
+    await first.publishAsync(OWN.machine.publish[0], '1', { qos: 1 });
+    const ended = new Promise<void>((resolve) => first.once('close', () => resolve()));
+    await connected({ ...logins.machine, clientId: 'another' });
+    await ended;
+  });
 
   it('check a will as a publish', async () => {
     const { client, heard } = await hearing(logins.service, 'company/+/machine/+/status');
