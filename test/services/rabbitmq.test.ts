@@ -146,8 +146,10 @@ describe('the logins of the gateway on a RabbitMQ', function () {
 
   it('end with a revocation', async () => {
     const other = await add('--role', 'device', '--device', 'D');
-    await connected(other);
+    const client = await connected(other);
     await gateway.command('access', 'revoke', other.username);
+    await rabbit.disconnectAll();
+    await closed(client);
     await assert.rejects(connected(other), /refused|closed|authorized/i);
   });
 
