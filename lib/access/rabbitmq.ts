@@ -26,8 +26,6 @@ export function topicOfRoutingKey(key: string): string {
   return key.replaceAll('.', '/').replaceAll('*', '+');
 }
 
-export type Permission = 'configure' | 'write' | 'read';
-
 /**
  * Queues and exchanges that an MQTT client needs: its own queues, which the plugin names after its client id (`will`
  * since 3.13), and the topic exchange, whose keys are asked for on their own.
