@@ -8,6 +8,7 @@ import {
   ROLES,
 } from '../../lib/access/client.js';
 import { type Output, print, type Terminal, table, withAccess } from './context.js';
+import { exportCommand } from './export.js';
 
 interface AddOptions extends Output {
   role?: string;
@@ -98,4 +99,6 @@ export function accessCommands(parent: Command, terminal: Terminal): void {
       const text = `Login ${username} is revoked.`;
       print(terminal, command.optsWithGlobals<Output>(), { username, revoked: true }, text);
     });
+
+  exportCommand(access, terminal);
 }

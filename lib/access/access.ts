@@ -6,7 +6,7 @@ import type { Store } from '../store/store.js';
 import { addressKey, FailedAttempts } from './attempts.js';
 import { Changes } from './changes.js';
 import type { Client, ClientIdentity, Login } from './client.js';
-import { Clients } from './clients.js';
+import { Clients, type MosquittoLogin } from './clients.js';
 import { SECRET_COST, USER_COST, VerifiedPasswords, verifyPassword } from './password.js';
 import { createPolicy, type Policy } from './policy.js';
 import type { MqttPrincipal, UserPrincipal } from './principal.js';
@@ -86,8 +86,8 @@ export class Access implements Authority {
 
   /** @throws what the store throws: then nobody was refused, and the machine should come again */
   async authenticate(request: ConnectRequest): Promise<MqttPrincipal | undefined> {
-    const key = addressKey(request.address);
-    if (this.#failures.refusedForMs(key) > 0) {
+    const key = request.address === undefined ? undefined : addressKey(request.address);
+    if (key !== undefined && this.#failures.refusedForMs(key) > 0) {
       this.counts.limited += 1;
       return undefined;
     }
@@ -100,14 +100,18 @@ export class Access implements Authority {
     const principal = await this.#login(username, password);
     if (principal === undefined) {
       this.counts.refused += 1;
-      this.#failures.failed(key);
-      if (this.#failures.refusedForMs(key) > 0) {
-        this.#log.warn(`${key}: too many failed MQTT logins, refused for a minute`);
-      }
+      if (key !== undefined) this.#countFailure(key);
       return undefined;
     }
     this.counts.accepted += 1;
     return principal;
+  }
+
+  #countFailure(key: string): void {
+    this.#failures.failed(key);
+    if (this.#failures.refusedForMs(key) > 0) {
+      this.#log.warn(`${key}: too many failed MQTT logins, refused for a minute`);
+    }
   }
 
   async #login(username: string, password: Buffer): Promise<MqttPrincipal | undefined> {
@@ -137,6 +141,17 @@ export class Access implements Authority {
   }
 
   // --- MQTT logins ---
+
+  /** Whose login this is, for a broker that has checked the password before; undefined: nobody's, or revoked. */
+  async principalOf(username: string): Promise<MqttPrincipal | undefined> {
+    const client = await this.#clients.find(username);
+    return client === undefined || client.revoked ? undefined : client.principal;
+  }
+
+  /** What Mosquitto is told: all logins that are not revoked. */
+  mosquittoLogins(): Promise<MosquittoLogin[]> {
+    return this.#clients.mosquittoLogins();
+  }
 
   /** @throws FieldloomError conflict where this machine, controller or device has a login */
   addClient(identity: ClientIdentity): Promise<Login> {

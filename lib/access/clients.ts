@@ -3,7 +3,7 @@ import type { Store } from '../store/store.js';
 import type { AccessClientTable } from '../store/tables.js';
 import { type Changes, statement } from './changes.js';
 import { type Client, type ClientIdentity, type Login, newUsername } from './client.js';
-import { hashPassword, newSecret, type PasswordHash, SECRET_COST } from './password.js';
+import { hashPassword, mosquittoHash, newSecret, type PasswordHash, SECRET_COST } from './password.js';
 import type { MqttPrincipal } from './principal.js';
 
 /** A login as it is checked. */
@@ -50,6 +50,22 @@ const columnsOf = (identity: ClientIdentity) => ({
   device: identity.role === 'device' ? identity.device : null,
 });
 
+/** All that is kept of a password. */
+async function hashesOf(password: string) {
+  const hashed = await hashPassword(password, SECRET_COST);
+  return { ...hashed, mosquitto_hash: await mosquittoHash(password) };
+}
+
+/** A name that some database refuses to look for is nobody's. */
+const UNKNOWN_NAME = /[\0\p{Surrogate}]/u;
+
+/** A login as Mosquitto is told of it. */
+export interface MosquittoLogin {
+  principal: MqttPrincipal;
+  /** Undefined: the login is older than these hashes, and has to be rotated first. */
+  hash: string | undefined;
+}
+
 /** MQTT logins in the store. A user name is never given again, also after its login was revoked. */
 export class Clients {
   constructor(
@@ -58,6 +74,7 @@ export class Clients {
   ) {}
 
   async find(username: string): Promise<StoredClient | undefined> {
+    if (UNKNOWN_NAME.test(username)) return undefined;
     const row = await this.store.db
       .selectFrom('access_client')
       .selectAll()
@@ -82,10 +99,21 @@ export class Clients {
     });
   }
 
+  /** All logins that are not revoked, in the order of their names. */
+  async mosquittoLogins(): Promise<MosquittoLogin[]> {
+    const rows = await this.store.db
+      .selectFrom('access_client')
+      .selectAll()
+      .where('revoked', '=', 0)
+      .orderBy('username')
+      .execute();
+    return rows.map((row) => ({ principal: principalOf(row), hash: row.mosquitto_hash ?? undefined }));
+  }
+
   /** @throws FieldloomError conflict where this machine, controller or device has a login; `details.username` names it */
   async add(identity: ClientIdentity): Promise<Login> {
     const password = newSecret();
-    const hashed = await hashPassword(password, SECRET_COST);
+    const hashed = await hashesOf(password);
     return this.changes.apply(async (at) => {
       const present = identity.role === 'service' ? undefined : await this.#loginOf(identity);
       if (present !== undefined) {
@@ -112,7 +140,7 @@ export class Clients {
   /** A new password for a login. @throws FieldloomError not_found */
   async rotate(username: string): Promise<Login> {
     const password = newSecret();
-    const hashed = await hashPassword(password, SECRET_COST);
+    const hashed = await hashesOf(password);
     await this.#update(username, hashed);
     return { username, password };
   }

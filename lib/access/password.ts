@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { createHmac, pbkdf2, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 
 /** As stored: salt and hash in base64, cost is scrypt's N. */
 export interface PasswordHash {
@@ -62,6 +62,24 @@ export async function verifyPassword(
   const wanted = stored === undefined ? Buffer.alloc(KEY_BYTES) : Buffer.from(stored.hash, 'base64');
   const found = await derive(password, salt, stored?.cost ?? cost);
   return stored !== undefined && wanted.length === found.length && timingSafeEqual(wanted, found);
+}
+
+/** As `mosquitto_passwd` of Mosquitto 2 does it, whose format fixes the sizes. */
+const MOSQUITTO = { iterations: 101, saltBytes: 12, keyBytes: 64 } as const;
+
+/**
+ * A secret of ours as a password file of Mosquitto has it, `$7$iterations$salt$hash` (PBKDF2 with SHA-512). The few
+ * iterations are enough for 192 random bits, as `SECRET_COST` is.
+ */
+export function mosquittoHash(password: string): Promise<string> {
+  const { iterations, saltBytes, keyBytes } = MOSQUITTO;
+  const salt = randomBytes(saltBytes);
+  return new Promise((resolve, reject) => {
+    pbkdf2(password, salt, iterations, keyBytes, 'sha512', (error, key) => {
+      if (error) reject(error);
+      else resolve(`$7$${iterations}$${salt.toString('base64')}$${key.toString('base64')}`);
+    });
+  });
 }
 
 /**

@@ -14,6 +14,11 @@ export type Resource =
 
 /** The one policy (access.md): every door asks it. Pure: it knows nobody but whom it is handed. */
 export interface Policy {
+  /**
+   * All that a principal may, as MQTT filters, for a broker that wants it in advance. A service's `+` stands for a
+   * level that is not empty, which a filter cannot say.
+   */
+  rights(principal: MqttPrincipal): { publish: readonly string[]; subscribe: readonly string[] };
   mayPublish(principal: MqttPrincipal, topic: string): boolean;
   maySubscribe(principal: MqttPrincipal, filter: string): boolean;
 }
@@ -78,6 +83,11 @@ export function createPolicy(prefixes: readonly string[] = ['']): Policy {
     return found;
   };
   return {
+    rights(principal) {
+      if (principal.role === 'service') return { publish: filters, subscribe: filters };
+      const { publish, subscribe } = rights(principal);
+      return { publish: [...publish], subscribe };
+    },
     mayPublish(principal, topic) {
       if (principal.role !== 'service') return rights(principal).publish.has(topic);
       return (

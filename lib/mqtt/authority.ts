@@ -4,8 +4,8 @@ export interface ConnectRequest {
   username: string | undefined;
   password: Buffer | undefined;
   clientId: string;
-  /** Remote address, for the limit on failed logins. */
-  address: string;
+  /** Remote address, for the limit on failed logins; undefined where the broker that asks does not tell it. */
+  address: string | undefined;
 }
 
 /** What the embedded broker asks of access control (access.md "MQTT clients"). */

@@ -165,6 +165,8 @@ export interface AccessClientTable {
   salt: string;
   hash: string;
   cost: number;
+  /** The password as Mosquitto's password file has it; null where the login is older than this column. */
+  mosquitto_hash: string | null;
   created_at: number;
   changed_at: number;
   revoked: number;

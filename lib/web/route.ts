@@ -8,11 +8,14 @@ export interface Route {
   method: Method;
   /** Express style, parameters with a colon: `/access/clients/:username`. */
   path: string;
-  access: RouteAccess;
+  access: RouteAccess | Admission;
   /** Larger bodies are refused with 413; default 1 MiB. */
   maxBodyBytes?: number;
-  /** `json` (the default): read, limited and parsed. `stream`: `handle` takes it from `request.stream` as it comes. */
-  body?: 'json' | 'stream';
+  /**
+   * `json` (the default): read, limited and parsed. `form`: the same for `application/x-www-form-urlencoded`; the body
+   * is then a `Record<string, string>`. `stream`: `handle` takes it from `request.stream` as it comes.
+   */
+  body?: 'json' | 'form' | 'stream';
   /** The answer. @throws FieldloomError, mapped to a status and a body by problem.ts */
   handle(request: Request): Promise<Answer>;
   /** How a failed request is answered where this path has words of its own; else by `problem` of problem.ts. */
@@ -33,6 +36,12 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
  */
 export type RouteAccess = 'open' | 'read' | 'user' | 'admin';
 
+/**
+ * For programs that have a credential of another kind: called before the body is read; `Authorization` is then not
+ * taken for a token. @throws FieldloomError unauthenticated
+ */
+export type Admission = (headers: Request['headers']) => void;
+
 export interface Request {
   method: string;
   /** As it came, without the query. */
@@ -42,7 +51,7 @@ export interface Request {
   query: URLSearchParams;
   /** Names in lower case. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Parsed JSON; undefined where there was no body. Nobody has checked its shape yet. */
+  /** Parsed JSON, or the fields of a form; undefined where there was no body. Nobody has checked its shape yet. */
   body: unknown;
   /**
    * The raw bytes of the body, for a route whose `body` is `stream`; undefined for any other. It ends with an error

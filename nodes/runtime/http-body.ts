@@ -43,31 +43,55 @@ export async function readBody(request: IncomingMessage, maxBytes = MAX_BODY_BYT
   return read(request, maxBytes);
 }
 
+type ParsedRequest = IncomingMessage & { _body?: boolean; body?: unknown };
+
+const hasBody = ({ headers }: IncomingMessage) =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
+/** @throws FieldloomError unsupported_media_type */
+function checkType(request: IncomingMessage, accepted: string, accepts: (type: string) => boolean): void {
+  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
+  const refuse = (message: string) => {
+    request.resume();
+    return new FieldloomError('unsupported_media_type', message);
+  };
+  if (!accepts(type)) {
+    throw refuse(`Content-Type ${type === '' ? 'is missing' : `is ${type}`}: accepted is ${accepted}`);
+  }
+  if (request.headers['content-encoding'] !== undefined) {
+    throw refuse('Content-Encoding is not accepted: send the body as it is');
+  }
+}
+
 /**
  * The body of a request as JSON; undefined where there is none.
  * @throws FieldloomError unsupported_media_type, payload_too_large, invalid_json, invalid_utf8, nesting_too_deep
  */
-export async function readJsonBody(
-  request: IncomingMessage & { _body?: boolean; body?: unknown },
-  maxBytes = MAX_BODY_BYTES,
-) {
-  const hasBody =
-    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
-  if (!hasBody) return undefined;
-  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? '';
-  if (type !== 'application/json' && !type.endsWith('+json')) {
-    request.resume();
-    throw new FieldloomError(
-      'unsupported_media_type',
-      `Content-Type ${type === '' ? 'is missing' : `is ${type}`}: accepted is application/json`,
-    );
-  }
-  if (request.headers['content-encoding'] !== undefined) {
-    request.resume();
-    throw new FieldloomError('unsupported_media_type', 'Content-Encoding is not accepted: send plain JSON');
-  }
+export async function readJsonBody(request: ParsedRequest, maxBytes = MAX_BODY_BYTES) {
+  if (!hasBody(request)) return undefined;
+  checkType(request, 'application/json', (type) => type === 'application/json' || type.endsWith('+json'));
   // Where the editor's own parser stands before us (both at the root of one server), it has read the body.
   if (request._body === true) return request.body;
   const bytes = await readBody(request, maxBytes);
   return bytes.length === 0 ? undefined : parseJson(bytes, { maxBytes, maxDepth: 64 });
+}
+
+/**
+ * The fields of a form; of a name that is given twice the last. Empty where there is no body.
+ * @throws FieldloomError unsupported_media_type, payload_too_large
+ */
+export async function readFormBody(
+  request: ParsedRequest,
+  maxBytes = MAX_BODY_BYTES,
+): Promise<Record<string, string>> {
+  if (!hasBody(request)) return {};
+  const accepted = 'application/x-www-form-urlencoded';
+  checkType(request, accepted, (type) => type === accepted);
+  const fields =
+    request._body === true
+      ? Object.entries((request.body ?? {}) as object)
+      : [...new URLSearchParams((await readBody(request, maxBytes)).toString())];
+  return Object.fromEntries(
+    fields.filter((field): field is [string, string] => typeof field[1] === 'string'),
+  );
 }

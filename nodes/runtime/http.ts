@@ -5,7 +5,7 @@ import { problem } from '../../lib/web/problem.js';
 import type { Answer, FailedRequest, Route } from '../../lib/web/route.js';
 import { createPathTable, isApiPath } from '../../lib/web/router.js';
 import { guardOf, mayReadWithoutToken, whoAsks } from './guard.js';
-import { readJsonBody } from './http-body.js';
+import { readFormBody, readJsonBody } from './http-body.js';
 import { bodyStream, dropBody, sendStream } from './http-stream.js';
 
 /** The part of an Express request that we lean on. */
@@ -65,6 +65,10 @@ function createRegistry(RED: NodeAPI): Registry {
   const table = createPathTable<Route>();
 
   async function admit(route: Route, request: HttpRequest) {
+    if (typeof route.access === 'function') {
+      route.access(request.headers);
+      return undefined;
+    }
     const guard = guardOf(RED);
     const principal = await whoAsks(guard, request);
     if (principal === undefined) {
@@ -82,15 +86,16 @@ function createRegistry(RED: NodeAPI): Registry {
     asked: FailedRequest,
   ): Promise<Answer> {
     asked.principal = await admit(found.value, request);
-    const streamed = found.value.body === 'stream';
+    const { body = 'json', maxBodyBytes } = found.value;
+    const read = { json: readJsonBody, form: readFormBody, stream: () => undefined }[body];
     return found.value.handle({
       ...asked,
       method: found.value.method,
       parameters: found.parameters,
       query: new URL(request.url, 'http://gateway').searchParams,
       headers: request.headers,
-      body: streamed ? undefined : await readJsonBody(request, found.value.maxBodyBytes),
-      stream: streamed ? bodyStream(request) : undefined,
+      body: await read(request, maxBodyBytes),
+      stream: body === 'stream' ? bodyStream(request) : undefined,
     });
   }
 

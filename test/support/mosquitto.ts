@@ -13,8 +13,11 @@ export interface Mosquitto {
 /**
  * A Mosquitto of our own, with queues wide enough that it never is what limits a candidate. Undefined where
  * Mosquitto is not installed.
+ * @param access who may do what; by default everybody everything
  */
-export async function startMosquitto(): Promise<Mosquitto | undefined> {
+export async function startMosquitto(
+  access: readonly string[] = ['allow_anonymous true'],
+): Promise<Mosquitto | undefined> {
   const directory = await mkdtemp(join(tmpdir(), 'fieldloom-mosquitto-'));
   const port = await freePort();
   const file = join(directory, 'mosquitto.conf');
@@ -22,12 +25,12 @@ export async function startMosquitto(): Promise<Mosquitto | undefined> {
     file,
     [
       `listener ${port} 127.0.0.1`,
-      'allow_anonymous true',
       'persistence false',
       'max_inflight_messages 1000',
       'max_queued_messages 0',
       'set_tcp_nodelay true',
       'log_type none',
+      ...access,
     ].join('\n'),
   );
   const child = spawn('mosquitto', ['-c', file], {

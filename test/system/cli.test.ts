@@ -76,6 +76,39 @@ describe('the fieldloom command', function () {
     assert.match(out, /^USERNAME +ROLE +FOR +CREATED\nservice-/);
   });
 
+  it('exports logins for Mosquitto, and names those that have to be rotated first', async () => {
+    const old = await json('access', 'add', '--role', 'device', '--device', 'old');
+    const login = await json('access', 'add', '--role', 'device', '--device', 'D');
+    const database = new DatabaseSync(join(directory, 'data', 'fieldloom.db'));
+    database.prepare('update access_client set mosquitto_hash = null where username = ?').run(old.username);
+    database.close();
+    const { passwords, acl, ...rest } = await json('access', 'export', '--format', 'mosquitto');
+    assert.deepEqual(rest, { logins: 1, rotate: [old.username] });
+    assert.match(
+      await readFile(passwords, 'utf8'),
+      new RegExp(`^${login.username}:\\$7\\$101\\$[^$\n]+\\$[^$\n]+\n$`),
+    );
+    assert.match(await readFile(acl, 'utf8'), /^topic read devices\/D\/commands$/m);
+    assert.ok(!(await readFile(acl, 'utf8')).includes('devices/old'));
+    for (const file of [passwords, acl]) assert.equal((await stat(file)).mode & 0o777, 0o600);
+
+    await json('access', 'rotate', old.username);
+    await json('access', 'revoke', login.username);
+    const elsewhere = join(directory, 'elsewhere');
+    const again = await command(
+      ...['access', 'export', '--format', 'mosquitto', '--directory', elsewhere, '--prefix', 'lms/'],
+    );
+    assert.equal(again.code, 0);
+    assert.match(again.out, /^1 logins for Mosquitto:/);
+    assert.match(await readFile(join(elsewhere, 'acl'), 'utf8'), /^topic read lms\/devices\/old\/commands$/m);
+    assert.deepEqual(await readdir(elsewhere), ['acl', 'passwords']);
+    for (const words of [[], ['--format', 'emqx'], ['--format', 'mosquitto', '--prefix', '#']]) {
+      const { code, problem } = await command('access', 'export', ...words);
+      assert.equal(code, 2, words.join(' '));
+      assert.match(problem, /accepted is/);
+    }
+  });
+
   it('takes --json before and after the command', async () => {
     for (const words of [
       ['--json', 'access', 'list'],

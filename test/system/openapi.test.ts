@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { connectAsync, type IClientOptions } from 'mqtt';
 import { Gateway } from '../support/gateway.js';
 import { checkDescribed, type Method } from '../support/openapi.js';
@@ -143,6 +145,60 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
     const remove = () => described('delete', `${images}/{id}`, { values, bearer: token });
     assert.equal((await remove()).status, 204);
     assert.equal((await remove()).status, 404);
+  });
+
+  it('answers other brokers as described', async () => {
+    const secret = (await readFile(join(gateway.directory, 'broker-secret'), 'utf8')).trim();
+    const { username, password } = (await gateway.command(
+      ...['access', 'add', '--role', 'machine', '--company', '1', '--machine', 'A'],
+    )) as { username: string; password: string };
+    const post = async (path: string, fields: Record<string, string>, authorization = `Bearer ${secret}`) => {
+      const form = path.includes('rabbitmq');
+      const answer = await fetch(gateway.url + path, {
+        method: 'POST',
+        headers: {
+          authorization,
+          'content-type': form ? 'application/x-www-form-urlencoded' : 'application/json',
+        },
+        body: form ? new URLSearchParams(fields).toString() : JSON.stringify(fields),
+      });
+      const isJson = answer.headers.get('content-type')?.startsWith('application/json');
+      const body = isJson ? await answer.json() : await answer.text();
+      checkDescribed(path, 'post', answer.status, body);
+      return { status: answer.status, body };
+    };
+    const topic = 'company/1/machine/A/telemetry';
+    for (const [path, fields] of [
+      ['/mqtt/auth', { username, password, clientid: username, peerhost: '10.0.0.1' }],
+      ['/mqtt/acl', { username, topic, action: 'publish' }],
+      ['/mqtt/rabbitmq/user', { username, password, vhost: '/', client_id: username }],
+      ['/mqtt/rabbitmq/vhost', { username, vhost: '/', ip: '10.0.0.1' }],
+      [
+        '/mqtt/rabbitmq/resource',
+        { username, vhost: '/', resource: 'exchange', name: 'amq.topic', permission: 'write' },
+      ],
+      [
+        '/mqtt/rabbitmq/topic',
+        {
+          ...{ username, vhost: '/', name: 'amq.topic', permission: 'write' },
+          routing_key: topic.replaceAll('/', '.'),
+        },
+      ],
+    ] as [string, Record<string, string>][]) {
+      const allowed = path.includes('rabbitmq') ? 'allow' : { result: 'allow', is_superuser: false };
+      assert.deepEqual(await post(path, fields), { status: 200, body: allowed }, path);
+      const denied = path.includes('rabbitmq') ? 'deny' : { result: 'deny', is_superuser: false };
+      const nobody = { ...fields, username: 'nobody' };
+      assert.deepEqual(await post(path, nobody), { status: 200, body: denied }, path);
+      assert.equal((await post(path, {})).status, 400, path);
+      assert.equal((await post(path, fields, `Bearer ${token}`)).status, 401, path);
+    }
+    assert.ok(!gateway.output.includes(secret));
+    const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+    assert.match(
+      metrics,
+      /^fieldloom_broker_auth_total\{broker="emqx",question="login",answer="allow"\} 1$/m,
+    );
   });
 
   it('says what is wrong with a bad request', async () => {

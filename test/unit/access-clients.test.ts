@@ -77,7 +77,7 @@ describe('MQTT logins', () => {
     assert.notEqual(newUsername({ role: 'service' }), newUsername({ role: 'service' }));
   });
 
-  it('keep of a password its scrypt hash alone', async () => {
+  it('keep of a password its hashes alone', async () => {
     const { username, password } = await access.addClient(controller);
     const row = await store.db.selectFrom('access_client').selectAll().executeTakeFirstOrThrow();
     assert.equal(row.username, username);
