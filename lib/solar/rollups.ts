@@ -17,6 +17,7 @@ const PAGE = 500;
 /** Rolled up in one write, ms. */
 const SPAN_MS = HOUR_MS;
 const MARKS = 1_000;
+const TRIES = 5;
 
 export interface RollupsOptions {
   store: RollupStore;
@@ -115,15 +116,17 @@ export function createRollups({ store, clock, log }: RollupsOptions): Rollups {
     });
   }
 
-  /** False where another gateway was faster: what is left is done in a later run. */
+  /** False where other gateways were faster again and again: what is left is done in a later run. */
   async function unlessOvertaken(work: () => Promise<unknown>): Promise<boolean> {
-    try {
-      await work();
-      return true;
-    } catch (error) {
-      if (hasCode(error, 'store_conflict')) return false;
-      throw error;
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      try {
+        await work();
+        return true;
+      } catch (error) {
+        if (!hasCode(error, 'store_conflict')) throw error;
+      }
     }
+    return false;
   }
 
   async function rollUpOne(machine: number, until: number): Promise<void> {
