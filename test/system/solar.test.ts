@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { WebSocket } from 'ws';
+import { checkDescribed, type Method } from '../support/openapi.js';
 import { STATUS, TELEMETRY, WILL } from '../support/solar.js';
 import { type SolarGateway, solarGateway } from '../support/solar-gateway.js';
 
@@ -70,11 +71,22 @@ describe('solar machines at a gateway', function () {
     open.push(socket);
     return new Follower(socket);
   };
-  const ask = (method: string, path: string, as?: string, body?: unknown) =>
-    gateway.ask(method, path, {
+  /** Asks, and holds the answer against schemas/openapi.yaml. */
+  const ask = async (method: string, path: string, as?: string, body?: unknown) => {
+    const answer = await gateway.ask(method, path, {
       ...(as && { as: tokens[as] as string }),
       ...(body !== undefined && { body }),
     });
+    const described = (path.split('?')[0] as string).replace(
+      /^\/companies\/[^/]+\/machines(\/[^/]+)?/,
+      (_all, machine?: string) =>
+        `/companies/{company_id}/machines${machine === undefined ? '' : '/{machine_id}'}`,
+    );
+    if (path.startsWith('/companies/')) {
+      checkDescribed(described, method.toLowerCase() as Method, answer.status, answer.body);
+    }
+    return answer;
+  };
   const logins = new Map<string, Promise<IClientOptions>>();
   const loginOf = (company: string, machine: string): Promise<IClientOptions> => {
     const key = `${company}/${machine}`;
@@ -120,6 +132,8 @@ describe('solar machines at a gateway', function () {
     const status = await ask('GET', '/companies/1/machines/A/status', 'bob');
     const { energy, water, area } = status.body;
     assert.deepEqual({ status: status.body.status, energy, water, area }, JSON.parse(STATUS));
+    const changes = (await ask('GET', '/companies/1/machines/A/status/history', 'bob')).body.items;
+    assert.equal(changes[0].status, 'Running');
     const { items } = (await ask('GET', '/companies/1/machines', 'bob')).body;
     assert.equal(items[0].machine_id, 'A');
     assert.deepEqual(items[0].telemetry, history.body.items[0]);
