@@ -7,27 +7,33 @@ import { startMosquitto } from '../test/support/mosquitto.js';
 import { freePort, listening } from '../test/support/ports.js';
 import {
   embeddedBrokerFlow,
+  filterOf,
   gatewayFlow,
   type MeasuredFlow,
+  nodeNameOf,
   nodeRedOwnFlow,
   PUBLISHERS,
 } from './harness/flows.js';
-import { type Load, makeLoad } from './harness/messages.js';
+import { type Load, makeLoad, type Protocol } from './harness/messages.js';
 import { Child, type ProcessStatistics } from './harness/processes.js';
 import { printTable } from './harness/table.js';
 
-const CONTROLLERS = 1000;
-const FILTER = '/stores/+/controllers/+/metrics';
+const MEMBERS = 1000;
 
 export interface IngestOptions {
   /** Messages of one run. */
   messages: number;
+  protocol: Protocol;
+  /** Only candidates whose name holds this. */
+  only?: string;
 }
 
 interface Result {
   name: string;
   /** Messages a second, committed where the candidate commits. */
   rate: number;
+  /** Processor time of the candidate for a message, microseconds: it says more where others use the machine too. */
+  cpuUs: number;
   delayMs: number;
   memory: number;
 }
@@ -64,17 +70,17 @@ async function timeUntil(target: number, count: () => Promise<number> | number):
   }
 }
 
-const bareFlow = (clientId: string): MeasuredFlow => ({
+const bareFlow = (protocol: Protocol, clientId: string): MeasuredFlow => ({
   clientId,
   script: 'bare-process.js',
-  settings: (_directory, broker) => ({ url: broker, clientId, filter: FILTER }),
+  settings: (_directory, broker) => ({ url: broker, clientId, filter: filterOf(protocol) }),
   counts: true,
 });
 
 /** Lets the broker keep `messages` for the session `clientId`, so that the publisher costs nothing while we measure. */
 async function fillQueue(url: string, clientId: string, load: Load, messages: number): Promise<void> {
   const session = await connectAsync(url, { clientId, clean: false });
-  await session.subscribeAsync(FILTER, { qos: 1 });
+  await session.subscribeAsync(filterOf(load.protocol), { qos: 1 });
   await session.endAsync();
   const publisher = await Child.start('publisher-process.js', {
     url,
@@ -91,7 +97,7 @@ async function fillQueue(url: string, clientId: string, load: Load, messages: nu
 async function drain(name: string, url: string, options: IngestOptions, flow: MeasuredFlow): Promise<Result> {
   const directory = await mkdtemp(join(tmpdir(), 'fieldloom-bench-'));
   try {
-    await fillQueue(url, flow.clientId, makeLoad(CONTROLLERS), options.messages);
+    await fillQueue(url, flow.clientId, makeLoad(options.protocol, MEMBERS), options.messages);
     await flow.prepare?.(directory);
     const child = await Child.start(flow.script, flow.settings(directory, url));
     const count = flow.rows
@@ -101,9 +107,9 @@ async function drain(name: string, url: string, options: IngestOptions, flow: Me
     let ms = await timeUntil(options.messages, count);
     // A process that counts knows better than we who ask it from time to time.
     if (!flow.rows) ({ ms } = await child.ask<{ ms: number }>('span'));
-    const { delayMs, memory } = await child.ask<ProcessStatistics>('statistics');
+    const statistics = await child.ask<ProcessStatistics>('statistics');
     await child.stop();
-    return result(name, options.messages, ms, delayMs, memory);
+    return result(name, options.messages, ms, statistics);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -125,7 +131,7 @@ async function live(
     const logins = await flow.prepare?.(directory);
     const child = await Child.start(flow.script, flow.settings(directory, url));
     await listening(Number(new URL(url).port));
-    const load = makeLoad(CONTROLLERS);
+    const load = makeLoad(options.protocol, MEMBERS);
     const publish = async (from: number, to: number) => {
       const shared = { url, ...(logins && { logins }), load, connections: PUBLISHERS, window: 40 };
       const publisher = await Child.start('publisher-process.js', { ...shared, from, to });
@@ -143,69 +149,79 @@ async function live(
     // A round through all controllers warms up, again until the candidate has subscribed.
     let next = 0;
     do {
-      await publish(next, next + CONTROLLERS);
-      next += CONTROLLERS;
+      await publish(next, next + MEMBERS);
+      next += MEMBERS;
       await new Promise((resolve) => setTimeout(resolve, 500));
     } while (counts && (await taken()) === 0);
     const before = await taken();
     await child.ask('statistics');
     const begun = performance.now();
     const published = await publish(next, next + options.messages);
-    const { delayMs, memory } = await child.ask<ProcessStatistics>('statistics');
     if (counts) await timeUntil(before + options.messages, taken);
     // Acknowledged is not yet stored, for a candidate that acknowledges first.
     const stored = performance.now() - begun;
+    const statistics = await child.ask<ProcessStatistics>('statistics');
     await child.stop();
-    return result(
-      name,
-      options.messages,
-      flow.acknowledgesFirst || broker ? stored : published,
-      delayMs,
-      memory,
-    );
+    return result(name, options.messages, flow.acknowledgesFirst || broker ? stored : published, statistics);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-function result(name: string, messages: number, ms: number, delayMs: number, memory: number): Result {
+function result(
+  name: string,
+  messages: number,
+  ms: number,
+  { delayMs, memory, cpuMs }: ProcessStatistics,
+): Result {
   const rate = (messages / ms) * 1000;
-  console.log(`${name}: ${rate.toFixed(0)} messages a second`);
-  return { name, rate, delayMs, memory };
+  const cpuUs = (cpuMs / messages) * 1000;
+  console.log(`${name}: ${rate.toFixed(0)} messages a second, ${cpuUs.toFixed(1)} µs of processor time each`);
+  return { name, rate, cpuUs, delayMs, memory };
 }
 
 /** The figures of the ingest path against its peers, all in this run, on this machine. */
 export async function benchIngest(options: IngestOptions): Promise<void> {
+  const { protocol } = options;
+  const ours = nodeNameOf(protocol);
   const mosquitto = await startMosquitto();
   const results: Result[] = [];
+  const wanted = (name: string) => options.only === undefined || name.includes(options.only);
+  const measure = async (name: string, run: (name: string) => Promise<Result>) => {
+    if (wanted(name)) results.push(await run(name));
+  };
+  const bare = 'bare MQTT.js, dropping';
+  const peer = 'mqtt in, json, function, sqlite';
   if (mosquitto) {
     const { url } = mosquitto;
-    results.push(
-      await drain('Mosquitto: fieldloom-machine-state', url, options, gatewayFlow('ours')),
-      await drain('Mosquitto: mqtt in, json, function, sqlite', url, options, nodeRedOwnFlow('peer')),
-      await drain('Mosquitto: bare MQTT.js, dropping', url, options, bareFlow('bare')),
-      await live('Mosquitto, live: fieldloom-machine-state', options, gatewayFlow('live-ours'), url),
-      await live('Mosquitto, live: bare MQTT.js, dropping', options, bareFlow('live-bare'), url),
-    );
+    const from = (flow: MeasuredFlow) => (name: string) => drain(name, url, options, flow);
+    const liveOn = (flow: MeasuredFlow) => (name: string) => live(name, options, flow, url);
+    await measure(`Mosquitto: ${ours}`, from(gatewayFlow(protocol, 'ours')));
+    await measure(`Mosquitto: ${peer}`, from(nodeRedOwnFlow(protocol, 'peer')));
+    await measure(`Mosquitto: ${bare}`, from(bareFlow(protocol, 'bare')));
+    await measure(`Mosquitto, live: ${ours}`, liveOn(gatewayFlow(protocol, 'live-ours')));
+    await measure(`Mosquitto, live: ${bare}`, liveOn(bareFlow(protocol, 'live-bare')));
     await mosquitto.stop();
   } else {
     console.log('Mosquitto is not installed: only the embedded broker is measured.');
   }
-  results.push(
-    await live('embedded: fieldloom-machine-state', options, embeddedBrokerFlow('ours')),
-    await live('embedded: mqtt in, json, function, sqlite', options, embeddedBrokerFlow('peer')),
-    await live('embedded: broker taking and dropping', options, embeddedBrokerFlow('drop')),
-  );
-  const rate = (name: string) => results.find((result) => result.name === name)?.rate;
+  const embedded = (behind: 'ours' | 'peer' | 'drop') => (name: string) =>
+    live(name, options, embeddedBrokerFlow(protocol, behind));
+  await measure(`embedded: ${ours}`, embedded('ours'));
+  await measure(`embedded: ${peer}`, embedded('peer'));
+  await measure('embedded: broker taking and dropping', embedded('drop'));
+  const named = (name: string) => results.find((result) => result.name === name);
   const ratio = (own: string, peer: string) => {
-    const [a, b] = [rate(own), rate(peer)];
-    return a === undefined || b === undefined ? 'not measured' : (a / b).toFixed(2);
+    const [a, b] = [named(own), named(peer)];
+    return a === undefined || b === undefined ? 'not measured' : (a.rate / b.rate).toFixed(2);
   };
+
   printTable(
-    ['candidate', 'messages/s', 'loop delay p99 ms', 'memory MiB'],
-    results.map(({ name, rate: perSecond, delayMs, memory }) => [
+    ['candidate', 'messages/s', 'CPU µs a message', 'loop delay p99 ms', 'memory MiB'],
+    results.map(({ name, rate, cpuUs, delayMs, memory }) => [
       name,
-      perSecond.toFixed(0),
+      rate.toFixed(0),
+      cpuUs.toFixed(1),
       delayMs.toFixed(1),
       (memory / 2 ** 20).toFixed(0),
     ]),
@@ -216,27 +232,27 @@ export async function benchIngest(options: IngestOptions): Promise<void> {
       [
         'ours against mqtt in, json, function, sqlite (Mosquitto)',
         '4',
-        ratio('Mosquitto: fieldloom-machine-state', 'Mosquitto: mqtt in, json, function, sqlite'),
+        ratio(`Mosquitto: ${ours}`, 'Mosquitto: mqtt in, json, function, sqlite'),
       ],
       [
         'ours against bare MQTT.js, with the publishers on the same cores (Mosquitto)',
         '0.6',
-        ratio('Mosquitto, live: fieldloom-machine-state', 'Mosquitto, live: bare MQTT.js, dropping'),
+        ratio(`Mosquitto, live: ${ours}`, 'Mosquitto, live: bare MQTT.js, dropping'),
       ],
       [
         'ours against bare MQTT.js, from a full queue (Mosquitto)',
         '',
-        ratio('Mosquitto: fieldloom-machine-state', 'Mosquitto: bare MQTT.js, dropping'),
+        ratio(`Mosquitto: ${ours}`, 'Mosquitto: bare MQTT.js, dropping'),
       ],
       [
         'ours against mqtt in, json, function, sqlite (embedded)',
         '6',
-        ratio('embedded: fieldloom-machine-state', 'embedded: mqtt in, json, function, sqlite'),
+        ratio(`embedded: ${ours}`, 'embedded: mqtt in, json, function, sqlite'),
       ],
       [
         'ours against taking and dropping (embedded)',
         '0.6',
-        ratio('embedded: fieldloom-machine-state', 'embedded: broker taking and dropping'),
+        ratio(`embedded: ${ours}`, 'embedded: broker taking and dropping'),
       ],
     ],
   );

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { benchCommands } from './commands.js';
 import { benchFleet } from './fleet.js';
+import { benchHistory } from './history.js';
 import { benchImages } from './images.js';
-import { benchIngest } from './ingest.js';
+import { benchIngest, type IngestOptions } from './ingest.js';
 import { benchRollout } from './rollout.js';
 
 const PEERS = join(__dirname, '../../bench/peers');
@@ -34,11 +35,21 @@ program
   .command('ingest', { isDefault: true })
   .description('committed messages a second, against Node-RED’s own nodes and a bare MQTT client')
   .addOption(new Option('--messages <n>', 'messages a candidate').default(100_000).argParser(whole))
-  .action(async (options: { messages: number }) => {
+  .addOption(
+    new Option('--protocol <name>', 'what is sent').choices(['telemetry', 'laundry']).default('telemetry'),
+  )
+  .addOption(new Option('--only <text>', 'only candidates whose name holds this'))
+  .action(async (options: IngestOptions) => {
     installPeers();
     console.log(`${cpus().length} × ${cpus()[0]?.model}, Node.js ${process.version}\n`);
     await benchIngest(options);
   });
+program
+  .command('history')
+  .description('a month of one machine by the hour, from its rollups and from its rows')
+  .addOption(new Option('--rows <n>', 'rows of telemetry').default(500_000).argParser(whole))
+  .addOption(new Option('--machines <n>', 'machines that share them').default(10).argParser(whole))
+  .action((options: { rows: number; machines: number }) => benchHistory(options));
 program
   .command('fleet')
   .description('processor time and memory of a gateway with many controllers that report every 30 s')

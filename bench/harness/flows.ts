@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Access } from '../../lib/access/access.js';
 import { openStore } from '../../lib/store/open.js';
+import type { Protocol } from './messages.js';
 
 interface Login {
   username: string;
@@ -25,10 +26,56 @@ export interface MeasuredFlow {
 /** Connections over which the embedded broker is fed. */
 export const PUBLISHERS = 50;
 
-const FILTER = '/stores/+/controllers/+/metrics';
+/** What differs between the protocols that are measured. */
+interface Measured {
+  filter: string;
+  /** Our node, and the table that it writes one row a message to. */
+  node: Record<string, unknown> & { id: string };
+  table: string;
+  /** The peer's function and table. */
+  func: string[];
+  columns: string;
+  insert: string;
+}
+
+const onTab = { z: 'bench-tab', connection: 'connection', store: 'store' };
+const MEASURED: Readonly<Record<Protocol, Measured>> = {
+  telemetry: {
+    filter: 'company/+/machine/+/telemetry',
+    node: { id: 'telemetry', type: 'fieldloom-telemetry-store', ...onTab, wires: [[], [], []] },
+    table: 'solar_telemetry',
+    func: [
+      'const p = msg.payload;',
+      'const [, c, , m] = msg.topic.split("/");',
+      'msg.params = { $c: c, $m: m, $b: p.battery, $v: p.solar_v, $a: p.solar_a, $w: p.water,',
+      '  $e: JSON.stringify(p.extra), $at: Date.now() };',
+      'return msg;',
+    ],
+    columns: 'company, machine, battery, solar_v, solar_a, water, extra, received',
+    insert: 'insert into state values ($c, $m, $b, $v, $a, $w, $e, $at)',
+  },
+  laundry: {
+    filter: '/stores/+/controllers/+/metrics',
+    node: { id: 'machine-state', type: 'fieldloom-machine-state', ...onTab, wires: [[], [], [], []] },
+    table: 'message',
+    func: [
+      'const p = msg.payload;',
+      'const m = p.payload.machines[0];',
+      'msg.params = { $s: p.store_id, $c: p.controller_id, $r: m.relay_id, $t: m.machine_type,',
+      '  $st: m.status, $u: m.last_updated, $at: Date.now() };',
+      'return msg;',
+    ],
+    columns: 'store, controller, relay, type, status, updated, received',
+    insert: 'insert into state values ($s, $c, $r, $t, $st, $u, $at)',
+  },
+};
+
+export const filterOf = (protocol: Protocol): string => MEASURED[protocol].filter;
+export const nodeNameOf = (protocol: Protocol): string => String(MEASURED[protocol].node['type']);
+
 const PACKAGE = join(__dirname, '../../..');
 const PEERS = join(PACKAGE, 'bench/peers/node_modules/node-red-node-sqlite');
-const OWN_ROWS = { file: 'fieldloom.db', table: 'message' };
+const ownRows = (protocol: Protocol) => ({ file: 'fieldloom.db', table: MEASURED[protocol].table });
 const PEER_ROWS = { file: 'peer.db', table: 'state' };
 
 const tab = { id: 'bench-tab', type: 'tab', label: 'bench' };
@@ -49,14 +96,6 @@ const connection = (kind: 'external' | 'embedded', url: string, clientId: string
   keepalive: '60',
   unacknowledged: '1000',
 });
-const machineState = {
-  id: 'machine-state',
-  type: 'fieldloom-machine-state',
-  z: 'bench-tab',
-  connection: 'connection',
-  store: 'store',
-  wires: [[], [], [], []],
-};
 const broker = (url: string) => ({
   id: 'broker',
   type: 'fieldloom-broker',
@@ -73,7 +112,13 @@ const broker = (url: string) => ({
  * What a user of Node-RED builds today: mqtt in -> json -> function -> sqlite. A persistent session is what a queue is
  * drained by; with a clean one nothing is written for it at the broker, which is to the peer's favour.
  */
-const ownNodes = (directory: string, url: string, session: 'clean' | 'persistent', login?: Login) => ({
+const ownNodes = (
+  protocol: Protocol,
+  directory: string,
+  url: string,
+  session: 'clean' | 'persistent',
+  login?: Login,
+) => ({
   flow: [
     {
       id: 'peer-broker',
@@ -90,7 +135,7 @@ const ownNodes = (directory: string, url: string, session: 'clean' | 'persistent
       id: 'peer-in',
       type: 'mqtt in',
       z: 'bench-tab',
-      topic: FILTER,
+      topic: MEASURED[protocol].filter,
       qos: '1',
       datatype: 'utf8',
       broker: 'peer-broker',
@@ -109,13 +154,7 @@ const ownNodes = (directory: string, url: string, session: 'clean' | 'persistent
       id: 'peer-function',
       type: 'function',
       z: 'bench-tab',
-      func: [
-        'const p = msg.payload;',
-        'const m = p.payload.machines[0];',
-        'msg.params = { $s: p.store_id, $c: p.controller_id, $r: m.relay_id, $t: m.machine_type,',
-        '  $st: m.status, $u: m.last_updated, $at: Date.now() };',
-        'return msg;',
-      ].join('\n'),
+      func: MEASURED[protocol].func.join('\n'),
       outputs: 1,
       wires: [['peer-sqlite']],
     },
@@ -125,7 +164,7 @@ const ownNodes = (directory: string, url: string, session: 'clean' | 'persistent
       z: 'bench-tab',
       mydb: 'peer-db',
       sqlquery: 'prepared',
-      sql: 'insert into state values ($s, $c, $r, $t, $st, $u, $at)',
+      sql: MEASURED[protocol].insert,
       wires: [[]],
     },
     { id: 'peer-db', type: 'sqlitedb', db: join(directory, PEER_ROWS.file), mode: 'RWC' },
@@ -134,10 +173,10 @@ const ownNodes = (directory: string, url: string, session: 'clean' | 'persistent
 });
 
 /** The peer's table, in the journal mode that is faster for it; each insert is committed by itself. */
-function makePeerTable(directory: string): void {
+function makePeerTable(protocol: Protocol, directory: string): void {
   const database = new DatabaseSync(join(directory, PEER_ROWS.file));
   database.exec('pragma journal_mode = wal');
-  database.exec('create table state (store, controller, relay, type, status, updated, received)');
+  database.exec(`create table state (${MEASURED[protocol].columns})`);
   database.close();
 }
 
@@ -152,27 +191,27 @@ async function addServices(directory: string, count: number): Promise<Login[]> {
 }
 
 /** Our nodes on another broker. */
-export const gatewayFlow = (clientId: string): MeasuredFlow => ({
+export const gatewayFlow = (protocol: Protocol, clientId: string): MeasuredFlow => ({
   clientId,
   script: 'node-red-process.js',
   settings: (directory, url) => ({
     userDir: directory,
     nodesDir: [PACKAGE],
-    flow: [tab, store(directory), connection('external', url, clientId), machineState],
+    flow: [tab, store(directory), connection('external', url, clientId), MEASURED[protocol].node],
   }),
-  rows: OWN_ROWS,
+  rows: ownRows(protocol),
 });
 
 /** Node-RED's own nodes on another broker. */
-export const nodeRedOwnFlow = (clientId: string): MeasuredFlow => ({
+export const nodeRedOwnFlow = (protocol: Protocol, clientId: string): MeasuredFlow => ({
   clientId,
   script: 'node-red-process.js',
   settings: (directory, url) => {
-    const { flow } = ownNodes(directory, url, 'persistent');
+    const { flow } = ownNodes(protocol, directory, url, 'persistent');
     return { userDir: directory, nodesDir: [PEERS], flow: [tab, ...flow] };
   },
   prepare: async (directory) => {
-    makePeerTable(directory);
+    makePeerTable(protocol, directory);
     return undefined;
   },
   rows: PEER_ROWS,
@@ -181,7 +220,7 @@ export const nodeRedOwnFlow = (clientId: string): MeasuredFlow => ({
 /**
  * The embedded broker with our node behind it, with Node-RED's own nodes connected to it, or with nobody.
  */
-export function embeddedBrokerFlow(behind: 'ours' | 'peer' | 'drop'): MeasuredFlow {
+export function embeddedBrokerFlow(protocol: Protocol, behind: 'ours' | 'peer' | 'drop'): MeasuredFlow {
   let login: Login | undefined;
   return {
     clientId: behind,
@@ -189,19 +228,19 @@ export function embeddedBrokerFlow(behind: 'ours' | 'peer' | 'drop'): MeasuredFl
     settings: (directory, url) => {
       const foundation = [tab, store(directory), access, connection('embedded', url, ''), broker(url)];
       const settings = { userDir: directory, nodesDir: [PACKAGE, PEERS] };
-      if (behind === 'ours') return { ...settings, flow: [...foundation, machineState] };
+      if (behind === 'ours') return { ...settings, flow: [...foundation, MEASURED[protocol].node] };
       if (behind === 'drop') return { ...settings, flow: foundation };
-      const { flow, credentials } = ownNodes(directory, url, 'clean', login);
+      const { flow, credentials } = ownNodes(protocol, directory, url, 'clean', login);
       return { ...settings, flow: [...foundation, ...flow], credentials };
     },
     prepare: async (directory) => {
       if (behind === 'peer') {
-        makePeerTable(directory);
+        makePeerTable(protocol, directory);
         [login] = await addServices(directory, 1);
       }
       return addServices(directory, PUBLISHERS);
     },
     acknowledgesFirst: behind === 'peer',
-    ...(behind === 'drop' ? {} : { rows: behind === 'ours' ? OWN_ROWS : PEER_ROWS }),
+    ...(behind === 'drop' ? {} : { rows: behind === 'ours' ? ownRows(protocol) : PEER_ROWS }),
   };
 }

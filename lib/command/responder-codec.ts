@@ -1,9 +1,8 @@
 import { asError, type ErrorCode, FieldloomError } from '../core/errors.js';
-import { formatInstant } from '../core/instant.js';
+import { formatInstant, readInstant } from '../core/instant.js';
 import { parseJson } from '../core/json.js';
 import { compileSchema, type Validator } from '../core/schema.js';
 import { type TopicTemplate, topicTemplate } from '../core/topic.js';
-import { readInstant } from './instant.js';
 import type { Problem } from './responder.js';
 import type { Answer } from './responder-ports.js';
 

@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import { connectAsync } from 'mqtt';
 import { newDatabase } from '../support/database.js';
 import { eventually, Gateway } from '../support/gateway.js';
+import { numberedStates } from '../support/kill-laundry.js';
+import { numberedTelemetry } from '../support/kill-telemetry.js';
 import { nothingAcknowledgedIsLost } from '../support/kill-test.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
 import { serviceUrl } from '../support/services.js';
+import { type SolarGateway, solarGateway } from '../support/solar-gateway.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 describe('a gateway on another broker that is killed again and again', function () {
@@ -25,7 +29,8 @@ describe('a gateway on another broker that is killed again and again', function 
 
   it('keeps every acknowledged state exactly once', async () => {
     const ids = { storeId: randomUUID(), controllerId: randomUUID() };
-    await nothingAcknowledgedIsLost(gateway, {}, ids, { total: 20_000, times: 5 });
+    const states = numberedStates(gateway, ids, 20_000);
+    await nothingAcknowledgedIsLost(gateway, {}, states, { total: 20_000, times: 5 });
   });
 });
 
@@ -63,7 +68,8 @@ for (const [name, variable] of [
 
     it('that is killed again and again keeps every acknowledged state exactly once', async () => {
       const { ids, login } = await newController();
-      await nothingAcknowledgedIsLost(gateway, login, ids, { total: 5_000, times: 3 });
+      const states = numberedStates(gateway, ids, 5_000);
+      await nothingAcknowledgedIsLost(gateway, login, states, { total: 5_000, times: 3 });
     });
 
     it('whose database goes away again and again waits for it, and keeps every acknowledged state exactly once', async () => {
@@ -74,7 +80,8 @@ for (const [name, variable] of [
           what,
           10_000,
         );
-      await nothingAcknowledgedIsLost(gateway, login, ids, {
+      const states = numberedStates(gateway, ids, 5_000);
+      await nothingAcknowledgedIsLost(gateway, login, states, {
         total: 5_000,
         times: 3,
         async disturb() {
@@ -87,3 +94,54 @@ for (const [name, variable] of [
     });
   });
 }
+
+/** Fulfils when the gateway takes messages from a broker that knows nobody else: what comes before is for nobody. */
+async function subscribed(gateway: SolarGateway): Promise<void> {
+  const client = await connectAsync(gateway.mqttUrl);
+  const as = await gateway.tokenOf('root');
+  await eventually(async () => {
+    await client.publishAsync('company/1/machine/probe/telemetry', '{"battery":12}', { qos: 1 });
+    const { status } = await gateway.ask('GET', '/companies/1/machines/probe/status', { as });
+    return status === 200 || undefined;
+  }, 'the first message');
+  await client.endAsync();
+}
+
+describe('a gateway of solar machines on other services', function () {
+  this.timeout(240_000);
+  let gateway: SolarGateway;
+  let mosquitto: Mosquitto | undefined;
+  let database: { url: string; drop(): Promise<void> } | undefined;
+
+  afterEach(async () => {
+    await gateway?.remove();
+    await mosquitto?.stop();
+    await database?.drop();
+    mosquitto = undefined;
+    database = undefined;
+  });
+
+  it('keeps every acknowledged telemetry message exactly once on Mosquitto, killed again and again', async () => {
+    mosquitto = await startMosquitto();
+    if (mosquitto === undefined) throw new Error('Mosquitto is not installed');
+    gateway = await solarGateway({ brokerUrl: mosquitto.url });
+    await gateway.start();
+    await subscribed(gateway);
+    const telemetry = numberedTelemetry(gateway, '1', 'K');
+    await nothingAcknowledgedIsLost(gateway, {}, telemetry, { total: 20_000, times: 5 });
+  });
+
+  for (const [name, variable] of [
+    ['MySQL or MariaDB', 'TEST_MYSQL_URL'],
+    ['PostgreSQL', 'TEST_POSTGRES_URL'],
+  ] as const) {
+    it(`keeps it on ${name}`, async () => {
+      database = await newDatabase(serviceUrl(variable));
+      gateway = await solarGateway({ databaseUrl: database.url });
+      await gateway.start();
+      const login = await gateway.login('1', 'K');
+      const telemetry = numberedTelemetry(gateway, '1', 'K');
+      await nothingAcknowledgedIsLost(gateway, login, telemetry, { total: 5_000, times: 3 });
+    });
+  }
+});

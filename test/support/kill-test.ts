@@ -1,38 +1,28 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
-import { eventually, type Gateway } from './gateway.js';
+import { eventually } from './gateway.js';
 
-const RELAYS = 50;
 /** Every so many messages one is bad, so that dead letters are under test as well. */
 const BAD_EVERY = 100;
-const START = Date.parse('2026-03-01T00:00:00Z');
 
-const isBad = (number: number) => number % BAD_EVERY === BAD_EVERY - 1;
-/** Counts the good numbers alone, so that each of them toggles its relay. */
-const goodBefore = (number: number) => number - Math.floor(number / BAD_EVERY);
+export const isBad = (number: number) => number % BAD_EVERY === BAD_EVERY - 1;
 
-function numberedState(storeId: string, controllerId: string, number: number): string {
-  const index = goodBefore(number);
-  const at = new Date(START + number).toISOString();
-  return JSON.stringify({
-    version: '1.0.0',
-    event_type: 'machine_state',
-    timestamp: at,
-    correlation_id: randomUUID(),
-    controller_id: controllerId,
-    store_id: storeId,
-    payload: {
-      machines: [
-        {
-          machine_type: 'washer',
-          relay_id: index % RELAYS,
-          status: isBad(number) ? `broken-${number}` : Math.floor(index / RELAYS) % 2 === 0 ? 'busy' : 'idle',
-          last_updated: at,
-        },
-      ],
-    },
-  });
+/** What is published, and what became of it: each message has a number that is found again in its row or dead letter. */
+export interface Subject {
+  topic: string;
+  /** Good, or where `isBad` says so refused. */
+  message(number: number): string;
+  /** Rows and dead letters that are there. */
+  count(): Promise<number>;
+  /** Their numbers. */
+  numbers(): Promise<{ rows: number[]; refused: number[] }>;
+}
+
+/** What a test may kill and start again. */
+export interface Killable {
+  readonly mqttUrl: string;
+  start(): Promise<void>;
+  end(signal: NodeJS.Signals): Promise<unknown>;
 }
 
 /** Publishes number after number with QoS 1 in a window, and notes each PUBACK. */
@@ -53,38 +43,15 @@ function publishNumbers(client: MqttClient, topic: string, make: (number: number
   return acknowledged;
 }
 
-/** Whether as many states and dead letters are there as were published. */
-async function allKept(gateway: Gateway, storeId: string, total: number): Promise<boolean> {
-  const [from, to] = [START, START + total].map((ms) => new Date(ms).toISOString());
-  const { items } = await gateway.get<{ items: { changes: number }[] }>(
-    `/stores/${storeId}/machines/statistics?from=${from}&to=${to}`,
-  );
-  const refused = await refusedOf(gateway, storeId);
-  return items.reduce((sum, { changes }) => sum + changes, 0) + refused.length >= total;
-}
-
-interface Change {
-  last_updated: string;
-}
-interface Refused {
-  topic: string;
-  payload_base64: string;
-}
-
-async function refusedOf(gateway: Gateway, storeId: string): Promise<Refused[]> {
-  const letters = await gateway.list<Refused>('/dead-letters?protocol=laundry');
-  return letters.filter(({ topic }) => topic.includes(storeId));
-}
-
 /**
- * The promise of the package under the worst: numbered states are published with QoS 1 while the gateway is disturbed
- * at random moments. In the end each acknowledged number is one state change or one dead letter, and none is twice.
+ * The promise of the package under the worst: numbered messages are published with QoS 1 while the gateway is disturbed
+ * at random moments. In the end each acknowledged number is one row or one dead letter, and none is twice.
  * @param disturb does its worst, and puts the gateway on its feet again; by default a kill
  */
 export async function nothingAcknowledgedIsLost(
-  gateway: Gateway,
+  gateway: Killable,
   login: IClientOptions,
-  ids: { storeId: string; controllerId: string },
+  subject: Subject,
   {
     total,
     times,
@@ -94,22 +61,15 @@ export async function nothingAcknowledgedIsLost(
     },
   }: { total: number; times: number; disturb?: () => Promise<void> },
 ): Promise<void> {
-  const { storeId, controllerId } = ids;
   const client = connect(gateway.mqttUrl, {
     ...login,
-    clientId: controllerId,
+    clientId: `numbers-${Math.random().toString(36).slice(2)}`,
     clean: false,
     reconnectPeriod: 200,
   });
   client.on('error', () => {}); // a refused connection while the gateway is away
   try {
-    const topic = `/stores/${storeId}/controllers/${controllerId}/metrics`;
-    const acknowledged = publishNumbers(
-      client,
-      topic,
-      (number) => numberedState(storeId, controllerId, number),
-      total,
-    );
+    const acknowledged = publishNumbers(client, subject.topic, (number) => subject.message(number), total);
     for (let time = 0; time < times; time += 1) {
       // A random moment, in messages: somewhere in this time's share of them.
       const share = total / (times + 1);
@@ -129,21 +89,14 @@ export async function nothingAcknowledgedIsLost(
 
     // Another broker acknowledges for itself: the gateway may still be taking what that has kept.
     await eventually(
-      async () => ((await allKept(gateway, storeId, total)) ? true : undefined),
+      async () => ((await subject.count()) >= total ? true : undefined),
       'the last row',
       60_000,
     ).catch(
       () => {}, // what is missing is said below
     );
-    const changes = await gateway.list<Change>(`/stores/${storeId}/machines/history`);
-    const refused = await refusedOf(gateway, storeId);
-    const numbers = [
-      ...changes.map((change) => Date.parse(change.last_updated) - START),
-      ...refused.map(({ payload_base64 }) => {
-        const text = Buffer.from(payload_base64, 'base64').toString();
-        return Number(/broken-(\d+)/.exec(text)?.[1]);
-      }),
-    ].sort((a, b) => a - b);
+    const { rows, refused } = await subject.numbers();
+    const numbers = [...rows, ...refused].sort((a, b) => a - b);
     const twice = numbers.filter((number, index) => number === numbers[index - 1]);
     assert.deepEqual(twice, [], 'numbers that are there twice');
     const kept = new Set(numbers);

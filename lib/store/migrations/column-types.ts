@@ -20,6 +20,8 @@ export interface ColumnTypes {
   bytes: ColumnType;
   /** What follows the closing bracket of `create table`. */
   tableEnd: RawBuilder<unknown>;
+  /** The same for a table whose rows are to lie in the order of its key. */
+  clusteredEnd: RawBuilder<unknown>;
 }
 
 export function columnTypes(dialect: Store['dialect']): ColumnTypes {
@@ -33,7 +35,7 @@ export function columnTypes(dialect: Store['dialect']): ColumnTypes {
   } as const;
   switch (dialect) {
     case 'sqlite':
-      return { ...common, bytes: 'blob', tableEnd: sql`` };
+      return { ...common, bytes: 'blob', tableEnd: sql``, clusteredEnd: sql`without rowid` };
     case 'postgres':
       // Other collations order text by a language's rules; pages and ids go by the bytes.
       return {
@@ -42,13 +44,12 @@ export function columnTypes(dialect: Store['dialect']): ColumnTypes {
         longKey: sql`varchar(255) collate "C"`,
         bytes: 'bytea',
         tableEnd: sql``,
+        clusteredEnd: sql``,
       };
-    case 'mysql':
+    case 'mysql': {
       // MySQL's own collations take A for a, and two spaces for one.
-      return {
-        ...common,
-        bytes: sql`longblob`,
-        tableEnd: sql`character set utf8mb4 collate utf8mb4_bin`,
-      };
+      const tableEnd = sql`character set utf8mb4 collate utf8mb4_bin`;
+      return { ...common, bytes: sql`longblob`, tableEnd, clusteredEnd: tableEnd };
+    }
   }
 }

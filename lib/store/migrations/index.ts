@@ -5,6 +5,7 @@ import { device } from './0003-device.js';
 import { pond } from './0004-pond.js';
 import { firmware } from './0005-firmware.js';
 import { firmwareImage } from './0006-firmware-image.js';
+import { solar } from './0007-solar.js';
 import { accessMosquitto } from './0008-access-mosquitto.js';
 import type { ColumnTypes } from './column-types.js';
 
@@ -17,5 +18,6 @@ export const MIGRATIONS: Readonly<Record<string, (db: Kysely<never>, types: Colu
     '0004-pond': pond,
     '0005-firmware': firmware,
     '0006-firmware-image': firmwareImage,
+    '0007-solar': solar,
     '0008-access-mosquitto': accessMosquitto,
   };

@@ -1,18 +1,22 @@
 import type { Kysely } from 'kysely';
 import type { ColumnTypes } from './column-types.js';
 
-type TypeName = Exclude<keyof ColumnTypes, 'tableEnd'>;
+type TypeName = Exclude<keyof ColumnTypes, 'tableEnd' | 'clusteredEnd'>;
 
 /** `text?` may be null, all others may not. */
 type Column = TypeName | `${TypeName}?`;
 
-/** Creates a table with its primary key. */
+/**
+ * Creates a table with its primary key.
+ * @param clustered its rows lie in the order of the primary key, where the database does not do so by itself and can
+ */
 export async function createTable(
   db: Kysely<never>,
   types: ColumnTypes,
   name: string,
   columns: Record<string, Column>,
   primaryKey: readonly string[],
+  { clustered = false } = {},
 ): Promise<void> {
   let table = db.schema.createTable(name);
   for (const [column, type] of Object.entries(columns)) {
@@ -22,7 +26,7 @@ export async function createTable(
   }
   await table
     .addPrimaryKeyConstraint(`${name}_key`, primaryKey as never)
-    .modifyEnd(types.tableEnd)
+    .modifyEnd(clustered ? types.clusteredEnd : types.tableEnd)
     .execute();
 }
 

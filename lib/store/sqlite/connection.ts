@@ -44,7 +44,7 @@ export class Connection {
         database.exec(
           'pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = 67108864',
         );
-        database.exec('pragma wal_autocheckpoint = 4000; pragma cache_size = -32000');
+        database.exec('pragma wal_autocheckpoint = 16000; pragma cache_size = -32000');
       }
       database.exec('pragma temp_store = memory');
     } catch (error) {
