@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { IMAGE } from '../test/support/firmware.js';
 import { eventually } from '../test/support/gateway.js';
+import { startMosquitto } from '../test/support/mosquitto.js';
 import { RolloutGateway } from '../test/support/rollout-gateway.js';
 import { Child } from './harness/processes.js';
 import { printTable } from './harness/table.js';
@@ -39,8 +40,11 @@ async function countHistory(gateway: RolloutGateway, rolloutId: string): Promise
 }
 
 /** One staged rollout to its end in a gateway of its own, and a bare publisher of as many messages before it. */
-export async function benchRollout({ controllers }: { controllers: number }): Promise<void> {
-  const gateway = await RolloutGateway.create({ services: CONNECTIONS });
+async function measure(name: string, controllers: number, broker?: string): Promise<string[][]> {
+  const gateway = await RolloutGateway.create({
+    services: CONNECTIONS,
+    ...(broker !== undefined && { broker }),
+  });
   try {
     await gateway.start();
     const storeIds = Array.from({ length: Math.ceil(controllers / CONTROLLERS_A_STORE) }, () => randomUUID());
@@ -59,9 +63,7 @@ export async function benchRollout({ controllers }: { controllers: number }): Pr
       error_threshold: 0.01,
     }));
     const body = { image_id: IMAGE.imageId, targets, stages, start: true };
-    const begun = performance.now();
     const made = await gateway.ask('POST', '/firmware/rollouts', { as: 'ann', body });
-    const answered = performance.now() - begun;
     const done = await eventually(
       async () => {
         const answer = await gateway.ask('GET', `/firmware/rollouts/${made.body.id}`);
@@ -71,24 +73,35 @@ export async function benchRollout({ controllers }: { controllers: number }): Pr
       600_000,
     );
     const ms = Date.parse(done.ended_at) - Date.parse(done.started_at);
-    const memory = peakMemory(gateway.pid);
-    const history = await countHistory(gateway, made.body.id);
-    const aSecond = (time: number) => Math.round((messages / time) * 1000);
-    printTable(
-      ['', 's', 'messages a second', 'of the bare publisher'],
-      [
-        ['bare publisher', (bare.ms / 1000).toFixed(1), String(aSecond(bare.ms)), '1.00'],
-        [`rollout of ${controllers}`, (ms / 1000).toFixed(1), String(aSecond(ms)), (bare.ms / ms).toFixed(2)],
-      ],
-    );
-    console.log(`${done.state}: counts ${JSON.stringify(done.counts)}, history ${JSON.stringify(history)}`);
-    console.log(
-      `request answered in ${(answered / 1000).toFixed(1)} s; peak memory ${memory.toFixed(0)} MiB`,
-    );
-    if (JSON.stringify(done.counts) !== JSON.stringify(history))
-      throw new Error('counts are not the history');
+    const memory = peakMemory(gateway.pid).toFixed(0);
+    const history = JSON.stringify(await countHistory(gateway, made.body.id));
+    const counts = JSON.stringify(done.counts);
+    console.log(`${name}: ${done.state}, counts ${counts}, history ${history}`);
+    if (counts !== history) throw new Error('counts are not the history');
     await fleet.stop();
+    const aSecond = (time: number) => String(Math.round((messages / time) * 1000));
+    return [
+      [`${name}: bare publisher`, (bare.ms / 1000).toFixed(1), aSecond(bare.ms), '1.00', ''],
+      [`${name}: rollout`, (ms / 1000).toFixed(1), aSecond(ms), (bare.ms / ms).toFixed(2), memory],
+    ];
   } finally {
     await gateway.remove();
   }
+}
+
+/** A staged rollout on the embedded broker, and on Mosquitto where that is installed. */
+export async function benchRollout({ controllers }: { controllers: number }): Promise<void> {
+  const rows = await measure('embedded', controllers);
+  const mosquitto = await startMosquitto();
+  if (mosquitto === undefined)
+    console.log('Mosquitto is not installed: only the embedded broker is measured.');
+  else {
+    try {
+      rows.push(...(await measure('Mosquitto', controllers, mosquitto.url)));
+    } finally {
+      await mosquitto.stop();
+    }
+  }
+  console.log(`${controllers} controllers, four stages`);
+  printTable(['', 's', 'messages a second', 'of the bare publisher', 'peak memory MiB'], rows);
 }

@@ -18,7 +18,8 @@ import { nodeRedSettings, PACKAGE_ROOT } from './editor.js';
 import { editorLogin } from './editor-login.js';
 import { isFree, nextFree } from './ports.js';
 import type { Settings } from './settings.js';
-import { renewSimulatedLogins, sharedLogin, simulatedClients } from './simulated-logins.js';
+import { prepareSimulatedImage } from './simulated-firmware.js';
+import { renewSimulatedLogins, sharedLogin, simulatedClients, simulatedStores } from './simulated-logins.js';
 import { type DemoOwner, prepareSimulatedPonds, simulatedPonds } from './simulated-ponds.js';
 
 export interface Gateway {
@@ -109,12 +110,15 @@ async function prepareStore(settings: Settings, mqttPort: number): Promise<DemoO
       // Logins of ours are no use at another broker: there its own are used.
       const own = await renewSimulatedLogins(access, clients, simulate && external === undefined);
       const logins = external === undefined ? own : sharedLogin(clients, external);
-      const demo = await prepareSimulatedPonds(store, access, directory, simulatedPonds(flows), simulate);
+      const [wanted, stores] = [simulatedPonds(flows), simulatedStores(clients)];
+      const demo = await prepareSimulatedPonds(store, access, directory, wanted, stores, simulate);
+      const newImage = await prepareSimulatedImage(store, directory, simulate);
       const address = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
       const url = `mqtt://${address.includes(':') ? `[${address}]` : address}:${mqttPort}`;
       Object.assign(process.env, logins, {
         FIELDLOOM_SIMULATOR_URL: external?.url ?? url,
         FIELDLOOM_SIMULATED_PAST: demo?.newPonds === true ? '1' : '',
+        FIELDLOOM_SIMULATED_IMAGE: newImage ?? '',
       });
       return demo;
     } finally {

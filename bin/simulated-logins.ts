@@ -10,25 +10,37 @@ export interface SimulatedClient {
 
 const isSimulators = (connection: unknown) => /^simulator-/.test(String(connection));
 
-/** The simulated machines of the flows: those that speak over a connection of the simulation. */
+/** Nodes that speak as a laundry's controller. */
+const OF_CONTROLLERS = ['fieldloom-machine-reporter', 'fieldloom-firmware-agent'];
+
+/** The simulated machines of the flows: those that speak over a connection of the simulation, each once. */
 export function simulatedClients(nodes: readonly FlowNode[]): SimulatedClient[] {
-  return nodes.flatMap((node): SimulatedClient[] => {
-    const { type, connection, broker, topic } = node;
-    if (type === 'fieldloom-machine-reporter' && isSimulators(connection)) {
-      const { storeId, controllerId } = node as { storeId?: unknown; controllerId?: unknown };
-      const identity: ClientIdentity = {
-        role: 'controller',
-        storeId: String(storeId),
-        controllerId: String(controllerId),
-      };
-      return [{ connection: String(connection), identity }];
-    }
-    const device = /^devices\/([^/]+)\/commands$/.exec(String(topic))?.[1];
-    if (type === 'mqtt in' && isSimulators(broker) && device !== undefined) {
-      return [{ connection: String(broker), identity: { role: 'device', device } }];
-    }
-    return [];
-  });
+  const clients = new Map(nodes.flatMap(clientsOf).map((client) => [client.connection, client]));
+  return [...clients.values()];
+}
+
+/** The stores of the simulated controllers. */
+export function simulatedStores(clients: readonly SimulatedClient[]): string[] {
+  const ids = clients.flatMap(({ identity }) => (identity.role === 'controller' ? [identity.storeId] : []));
+  return [...new Set(ids)];
+}
+
+function clientsOf(node: FlowNode): SimulatedClient[] {
+  const { type, connection, broker, topic } = node;
+  if (OF_CONTROLLERS.includes(type) && isSimulators(connection)) {
+    const { storeId, controllerId } = node as { storeId?: unknown; controllerId?: unknown };
+    const identity: ClientIdentity = {
+      role: 'controller',
+      storeId: String(storeId),
+      controllerId: String(controllerId),
+    };
+    return [{ connection: String(connection), identity }];
+  }
+  const device = /^devices\/([^/]+)\/commands$/.exec(String(topic))?.[1];
+  if (type === 'mqtt in' && isSimulators(broker) && device !== undefined) {
+    return [{ connection: String(broker), identity: { role: 'device', device } }];
+  }
+  return [];
 }
 
 /** `simulator-1-connection` takes its login from `FIELDLOOM_SIMULATOR_1_USERNAME` and `…_PASSWORD`. */

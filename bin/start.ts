@@ -30,7 +30,7 @@ function greeting(settings: Settings, gateway: Gateway): string {
       'Ponds',
       `none simulated: there is a user ${demo.name} already whose password is not in ${demo.passwordFile}`,
     );
-  } else if (demo !== undefined) say('Ponds', `log in as ${demo.name}, password in ${demo.passwordFile}`);
+  } else if (demo !== undefined) say('Demo', `log in as ${demo.name}, password in ${demo.passwordFile}`);
   say('Data', settings.directory);
   if (gateway.flows === 'kept') {
     say('Flows', 'as edited in the editor; delete flows.json there to get those of this version');

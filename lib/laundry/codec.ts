@@ -135,7 +135,10 @@ function readMachines(machines: readonly Machine[], checked: boolean, refusals: 
 }
 
 /** What `format` writes. Times are epoch milliseconds UTC. */
-export type OutgoingMessage = Omit<MachineStateMessage, 'original'>;
+export interface OutgoingMessage extends Omit<MachineStateMessage, 'original'> {
+  /** The firmware that the controller runs; left out where it is not known. */
+  firmwareVersion?: string | undefined;
+}
 
 /**
  * The wire's JSON, its fields in the order of the seed.
@@ -152,6 +155,7 @@ export function format(message: OutgoingMessage, offsetMinutes = 0): string {
         status: machine.status,
         last_updated: time(machine.lastUpdated),
       })),
+      ...(message.firmwareVersion !== undefined && { firmware_version: message.firmwareVersion }),
     },
   };
   return JSON.stringify(wire);

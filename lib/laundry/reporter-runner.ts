@@ -45,6 +45,8 @@ export interface Reporter {
   start(): Promise<void>;
   /** Fulfils when the changes among them are on disk. */
   observe(observations: readonly Observation[]): Promise<void>;
+  /** The firmware that runs now: travels beside the machines, and is sent at once where it is another. */
+  runs(version: string): Promise<void>;
   /** Sends nothing any more. What waits is on disk. */
   close(): void;
 }
@@ -106,6 +108,7 @@ export function createReporter({
         correlationId: randomUUID(),
         timestamp: clock.now(),
         machines: [...reports],
+        firmwareVersion: state.firmwareVersion,
       },
       settings.offsetMinutes,
     );
@@ -148,6 +151,10 @@ export function createReporter({
     async observe(observations) {
       await start();
       await happen({ type: 'observed', observations, newId: () => v7() });
+    },
+    async runs(version) {
+      await start();
+      await happen({ type: 'firmware', version });
     },
     close() {
       closed = true;

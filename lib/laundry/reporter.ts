@@ -8,6 +8,7 @@ import type { MachineStatus, MachineType, QueuedReport } from './ports.js';
  * | restored     | everything on disk waits to be sent; a full state is due                                    |
  * | observed     | other status or type than known: to disk; the same: nothing                                 |
  * | stored       | waits to be sent; sent when changes of 250 ms have gathered; what it replaces leaves the disk |
+ * | firmware     | another version than known: the full state is due at once; the same: nothing                |
  * | woken        | the gathered changes are sent; every interval the full state                                |
  * | acknowledged | no longer waits; leaves the disk unless it is the newest of its relay; the interval adapts  |
  * | failed       | waits on, in its order, until connected or for the retry                                    |
@@ -59,6 +60,8 @@ export interface ReporterState {
   readonly intervalMs: number;
   /** Reports dropped because too many waited. */
   readonly dropped: number;
+  /** The firmware that the controller runs; travels with every message. Undefined: not known. */
+  readonly firmwareVersion: string | undefined;
 }
 
 export interface Observation {
@@ -72,6 +75,7 @@ export type ReporterEvent =
   | { type: 'restored'; reports: readonly QueuedReport[] }
   | { type: 'observed'; observations: readonly Observation[]; newId: () => string }
   | { type: 'stored'; reports: readonly QueuedReport[] }
+  | { type: 'firmware'; version: string }
   | { type: 'woken' }
   | { type: 'acknowledged' }
   /** `retryMs`: not before so long. */
@@ -102,6 +106,7 @@ export function newReporter(settings: ReporterSettings, now: number): ReporterSt
     full: undefined,
     intervalMs: settings.intervalMs,
     dropped: 0,
+    firmwareVersion: undefined,
   };
 }
 
@@ -155,6 +160,9 @@ function take(state: ReporterState, event: ReporterEvent, now: number, settings:
       return { state: { ...state, connected: true, sendAt: now, fullAt: now } };
     case 'disconnected':
       return { state: { ...state, connected: false } };
+    case 'firmware':
+      if (event.version === state.firmwareVersion) return { state };
+      return { state: { ...state, firmwareVersion: event.version, fullAt: now } };
     case 'woken':
       return { state };
   }

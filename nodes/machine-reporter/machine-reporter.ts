@@ -31,6 +31,15 @@ interface Connection {
   disconnect?(): Promise<void>;
 }
 
+/** @throws FieldloomError invalid_input */
+function checkedVersion(version: unknown): string {
+  if (typeof version === 'string' && version !== '' && version.length <= 64) return version;
+  throw new FieldloomError(
+    'invalid_input',
+    `msg.firmware_version is ${JSON.stringify(version)}: accepted is text of 1 to 64 characters`,
+  );
+}
+
 /** Wires take everything at once, so nothing waits on disk. */
 const noQueue: ReportQueue = { all: async () => [], add: async () => {}, remove: async () => {} };
 
@@ -93,7 +102,10 @@ export = (RED: NodeAPI): void => {
       async start() {
         await ready;
       },
-      async input({ payload }) {
+      async input(message) {
+        const { payload, firmware_version: version } = message;
+        if (version !== undefined) await (await ready).runs(checkedVersion(version));
+        if (version !== undefined && payload === undefined) return;
         if (payload !== null && typeof payload === 'object' && 'action' in payload) {
           return travel(payload.action);
         }

@@ -81,6 +81,23 @@ describe('the machine reporter node', () => {
     assert.equal(machinesIn((await withMachines(flow)).payload).length, 2);
   });
 
+  it('takes the firmware that runs, alone or beside a state', async () => {
+    const flow = await load();
+    await flow.send('n', { firmware_version: '1.1.0', payload: { relay_id: 1, status: 'busy' } });
+    const { payload } = JSON.parse(String((await withMachines(flow)).payload));
+    assert.equal(payload.firmware_version, '1.1.0');
+    const before = flow.received('out').length;
+    await flow.send('n', { firmware_version: '1.2.0' });
+    const next = await flow.message('out', before + 1);
+    assert.equal(JSON.parse(String(next.payload)).payload.firmware_version, '1.2.0');
+    for (const wrong of ['', 7, 'x'.repeat(65)]) {
+      await assert.rejects(flow.send('n', { firmware_version: wrong }), {
+        code: 'invalid_input',
+        message: /^msg.firmware_version is /,
+      });
+    }
+  });
+
   it('tells by done, once, what is wrong with a state', async () => {
     const { send } = await load();
     await assert.rejects(send('n', { payload: { relay_id: 1, status: 'on' } }), {

@@ -27,10 +27,17 @@ export class RolloutGateway {
     /** One a connection: a login has one session. */
     readonly services: Login[],
     readonly ackTimeout: string,
+    /** Another broker that takes anybody; undefined: its own. */
+    readonly broker: string | undefined,
   ) {}
 
   /** With MQTT logins that may use every topic, and the users `ann` (admin) and `bob` (of `bobStore`). */
-  static async create({ bobStore = '', ackTimeout = '30', services = 1 } = {}): Promise<RolloutGateway> {
+  static async create({
+    bobStore = '',
+    ackTimeout = '30',
+    services = 1,
+    broker = undefined as string | undefined,
+  } = {}): Promise<RolloutGateway> {
     const directory = await mkdtemp(join(tmpdir(), 'fieldloom-rollout-'));
     const store = await openStore(`sqlite:${join(directory, 'fieldloom.db')}`);
     const access = await Access.open(store);
@@ -50,7 +57,7 @@ export class RolloutGateway {
       join(directory, 'test-firmware-files.html'),
       "<script>RED.nodes.registerType('test-firmware-files', {category: 'config', defaults: {}});</script>",
     );
-    return new RolloutGateway(directory, await freePort(), await freePort(), logins, ackTimeout);
+    return new RolloutGateway(directory, await freePort(), await freePort(), logins, ackTimeout, broker);
   }
 
   get url(): string {
@@ -58,7 +65,7 @@ export class RolloutGateway {
   }
 
   get mqttUrl(): string {
-    return `mqtt://127.0.0.1:${this.mqttPort}`;
+    return this.broker ?? `mqtt://127.0.0.1:${this.mqttPort}`;
   }
 
   get service(): Login {
@@ -70,8 +77,8 @@ export class RolloutGateway {
   }
 
   async start(): Promise<void> {
-    const { directory, port, mqttPort, ackTimeout } = this;
-    const settings = JSON.stringify({ directory, port, mqttPort, ackTimeout });
+    const { directory, port, mqttPort, ackTimeout, broker } = this;
+    const settings = JSON.stringify({ directory, port, mqttPort, ackTimeout, broker });
     const child = fork(__filename, [settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child = child;
     const exit = once(child, 'exit').then(([code]) => {
@@ -79,7 +86,7 @@ export class RolloutGateway {
     });
     exit.catch(() => {});
     await Promise.race([once(child, 'message'), exit]);
-    await listening(mqttPort);
+    await listening(Number(new URL(this.mqttUrl).port));
   }
 
   async kill(): Promise<void> {
@@ -123,9 +130,10 @@ interface Settings {
   port: number;
   mqttPort: number;
   ackTimeout: string;
+  broker?: string;
 }
 
-async function serve({ directory, port, mqttPort, ackTimeout }: Settings): Promise<void> {
+async function serve({ directory, port, mqttPort, ackTimeout, broker }: Settings): Promise<void> {
   const node = (id: string, type: string, settings: object = {}) => ({
     id,
     type: `fieldloom-${type}`,
@@ -135,11 +143,15 @@ async function serve({ directory, port, mqttPort, ackTimeout }: Settings): Promi
     { id: 'tab', type: 'tab', label: 'test' },
     node('store', 'store', { url: `sqlite:${join(directory, 'fieldloom.db')}` }),
     node('access', 'access', { store: 'store', mode: 'open', directory }),
-    node('connection', 'connection', { kind: 'embedded' }),
-    node('broker', 'broker', {
-      ...{ z: 'tab', connection: 'connection', access: 'access', store: 'store' },
-      ...{ port: String(mqttPort), host: '127.0.0.1', wires: [] },
-    }),
+    ...(broker === undefined
+      ? [
+          node('connection', 'connection', { kind: 'embedded' }),
+          node('broker', 'broker', {
+            ...{ z: 'tab', connection: 'connection', access: 'access', store: 'store' },
+            ...{ port: String(mqttPort), host: '127.0.0.1', wires: [] },
+          }),
+        ]
+      : [node('connection', 'connection', { kind: 'external', url: broker, protocolVersion: '4' })]),
     { id: 'files', type: 'test-firmware-files' },
     node('rollout', 'firmware-rollout', {
       ...{ z: 'tab', connection: 'connection', store: 'store', files: 'files', ackTimeout },

@@ -209,6 +209,28 @@ describe('the machine reporter', () => {
     assert.deepEqual(shown(), ['1 busy', '2 idle']);
   });
 
+  it('tells the firmware beside the machines, at once where it is another, and in every message from then on', async () => {
+    const { reporter, publishes, pass, acknowledgeAll } = await site();
+    await reporter.observe([busy(1)]);
+    await pass(250);
+    await acknowledgeAll();
+    const told = () => JSON.parse(publishes[0]?.payload.toString() ?? '{}').payload;
+    await reporter.runs('1.0.0');
+    assert.equal(told().firmware_version, '1.0.0');
+    assert.equal(told().machines.length, 1);
+    await acknowledgeAll();
+    await reporter.runs('1.0.0');
+    assert.equal(publishes.length, 0);
+    await pass(30 * SECOND);
+    assert.equal(told().firmware_version, '1.0.0');
+    // While a message is under way the next one has it.
+    await reporter.runs('1.1.0');
+    assert.equal(told().firmware_version, '1.0.0');
+    await publishes.shift()?.acknowledge();
+    assert.equal(told().firmware_version, '1.1.0');
+    reporter.close();
+  });
+
   it('has a change on disk before it is sent, and keeps the newest state of each relay there', async () => {
     const { reporter, rows, pass, acknowledgeAll, publishes } = await site();
     await reporter.observe([busy(1)]);
