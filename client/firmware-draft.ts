@@ -137,17 +137,18 @@ function checkStages(typed: readonly DraftStage[], targets: number, problems: Re
   const stages: CheckedStage[] = [];
   const sent: number[] = [];
   let before = 0;
-  let last = 0;
+  /** What was typed last in each unit. */
+  const last = { percent: 0, controllers: 0 };
   for (const [index, each] of typed.entries()) {
     const field = (name: string) => `stages.${index}.${name}`;
     const upTo = sizeOf(each, targets);
-    const share = each.unit === 'percent' ? (numberOf(each.size) ?? Number.NaN) : undefined;
+    const size = numberOf(each.size) ?? Number.NaN;
     if (Number.isNaN(upTo)) {
       problems[field('size')] =
         each.unit === 'percent'
           ? 'A share is above 0 and at most 100 %.'
           : 'A whole number of controllers, 1 at least.';
-    } else if (upTo < before || (share !== undefined && share <= last)) {
+    } else if (size <= last[each.unit]) {
       problems[field('size')] = 'Stages are cumulative: it has to be more than in the stage before.';
     } else if (index === typed.length - 1 && targets > 0 && upTo < targets) {
       problems[field('size')] = 'The last stage has to reach all: 100 %.';
@@ -164,17 +165,18 @@ function checkStages(typed: readonly DraftStage[], targets: number, problems: Re
     stages.push({
       adds,
       upTo: Number.isNaN(upTo) ? before : upTo,
-      words: stageWords(adds, targets, index),
+      words: stageWords(Number.isNaN(upTo) ? upTo : adds, targets, index),
       leftOut,
     });
     if (!leftOut) sent.push(index);
     if (!Number.isNaN(upTo)) before = Math.max(before, upTo);
-    last = share ?? last;
+    if (!Number.isNaN(size)) last[each.unit] = size;
   }
   return { stages, sent };
 }
 
 function stageWords(adds: number, targets: number, index: number): string {
+  if (Number.isNaN(adds)) return '';
   if (targets === 0) return 'no controller is chosen yet';
   if (adds === 0) return 'adds no controller: left out';
   return index === 0 ? counted(adds, 'controller') : `${counted(adds, 'controller')} more`;

@@ -84,7 +84,7 @@ export function uploadView(upload: UploadState): UploadView {
 
 /** The version that a file's name seems to say: `firmware-1-0-1.bin` is 1.0.1. Empty where it says none. */
 export function versionOfName(name: string): string {
-  const found = /(?:^|[^\d])v?(\d+(?:[.-]\d+)+(?:-(?:rc|beta|alpha)[.\d]*)?)/i.exec(name);
+  const found = /(?:^|[^\d])v?(\d+(?:[.-]\d+)+(?:-(?:rc|beta|alpha)(?:\.?\d+)*)?)/i.exec(name);
   return found?.[1]?.replaceAll(/-(?=\d)/g, '.') ?? '';
 }
 

@@ -21,7 +21,7 @@ export interface StageView {
   title: string;
   /** `1 controller`, `9 more`. */
   size: string;
-  place: 'done' | 'now' | 'ahead' | 'stopped';
+  place: 'done' | 'now' | 'asks' | 'ahead' | 'stopped';
   icon: string;
   word: string;
   segments: readonly SegmentView[];
@@ -125,6 +125,7 @@ function stageView(rollout: RolloutWire, stage: StageWire, index: number, now: n
 const PLACES: Readonly<Record<StageView['place'], string>> = {
   done: 'mdi-check',
   now: 'mdi-dots-horizontal',
+  asks: 'mdi-account-clock-outline',
   ahead: 'mdi-circle-outline',
   stopped: 'mdi-pause',
 };
@@ -133,7 +134,8 @@ function placeOf({ state, stage, waits_for, started_at }: RolloutWire, index: nu
   if (state === 'COMPLETED' || (index < stage && started_at !== null)) return 'done';
   if (index > stage || started_at === null) return 'ahead';
   if (state === 'RUNNING' && waits_for === 'gate') return 'ahead';
-  return state === 'RUNNING' || state === 'WAITING_APPROVAL' ? 'now' : 'stopped';
+  if (state === 'WAITING_APPROVAL') return 'asks';
+  return state === 'RUNNING' ? 'now' : 'stopped';
 }
 
 function wordOf(rollout: RolloutWire, place: StageView['place'], now: number): string {
@@ -141,7 +143,7 @@ function wordOf(rollout: RolloutWire, place: StageView['place'], now: number): s
   if (place === 'done') return 'Done';
   if (place === 'ahead') return 'Not started';
   if (place === 'stopped') return state === 'PAUSED' ? 'Paused' : 'Stopped';
-  if (state === 'WAITING_APPROVAL') return 'Waits for approval';
+  if (place === 'asks') return 'Waits for approval';
   if (waits_for === 'soak' && wakes_at !== null) return `Soaks until ${clockTime(Date.parse(wakes_at), now)}`;
   return 'Under way';
 }

@@ -102,6 +102,7 @@ export class RolloutTargets {
   filter(filter: TargetFilter): void {
     this.shown = { ...this.shown, filter };
     this.deployments = [];
+    this.places = new Map();
     this.begin();
   }
 

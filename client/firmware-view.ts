@@ -17,7 +17,7 @@ import {
 import type { TargetFilter, TargetRows } from './firmware-targets.js';
 import { type LineView, lineViews, type TimelineView, timelineView } from './firmware-timeline.js';
 import type { RolloutWire } from './firmware-wire.js';
-import { DEPLOYMENT_WORDS, type Look, ROLLOUT_WORDS, rolloutEventWords } from './firmware-words.js';
+import { DEPLOYMENT_WORDS, ROLLOUT_WORDS, type RolloutLook, rolloutEventWords } from './firmware-words.js';
 import type { ShownRollout } from './followed-rollout.js';
 import type { LoginState } from './login.js';
 import { agoWords, clockTime, counted, durationWords, exactTime } from './words.js';
@@ -61,7 +61,7 @@ export interface RolloutCardView {
   title: string;
   version: string;
   state: RolloutWire['state'];
-  look: Look;
+  look: RolloutLook;
   icon: string;
   word: string;
   waits: string;

@@ -3,10 +3,13 @@ import type { DeploymentState, DeploymentWire, HistoryWire, RolloutState } from 
 /** How a state is shown: those that look alike count together in a bar. */
 export type Look = 'completed' | 'open' | 'waiting' | 'out' | 'failed';
 
-interface StateWords {
+/** asks: it is a person's turn. */
+export type RolloutLook = Look | 'asks';
+
+interface StateWords<Looks = Look> {
   word: string;
   icon: string;
-  look: Look;
+  look: Looks;
 }
 
 export const DEPLOYMENT_WORDS: Readonly<Record<DeploymentState, StateWords>> = {
@@ -22,11 +25,11 @@ export const DEPLOYMENT_WORDS: Readonly<Record<DeploymentState, StateWords>> = {
   SUPERSEDED: { word: 'Taken over', icon: 'mdi-swap-horizontal', look: 'out' },
 };
 
-export const ROLLOUT_WORDS: Readonly<Record<RolloutState, StateWords>> = {
+export const ROLLOUT_WORDS: Readonly<Record<RolloutState, StateWords<RolloutLook>>> = {
   DRAFT: { word: 'Draft', icon: 'mdi-file-outline', look: 'waiting' },
   RUNNING: { word: 'Running', icon: 'mdi-play-circle-outline', look: 'open' },
-  PAUSED: { word: 'Paused', icon: 'mdi-pause-circle-outline', look: 'failed' },
-  WAITING_APPROVAL: { word: 'Waits for approval', icon: 'mdi-account-clock-outline', look: 'waiting' },
+  PAUSED: { word: 'Paused', icon: 'mdi-pause-circle-outline', look: 'asks' },
+  WAITING_APPROVAL: { word: 'Waits for approval', icon: 'mdi-account-clock-outline', look: 'asks' },
   COMPLETED: { word: 'Completed', icon: 'mdi-check-circle-outline', look: 'completed' },
   ABORTED: { word: 'Aborted', icon: 'mdi-alert-octagon-outline', look: 'failed' },
   CANCELLED: { word: 'Cancelled', icon: 'mdi-cancel', look: 'out' },
