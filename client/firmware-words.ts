@@ -120,9 +120,11 @@ export function rolloutEventWords({ event, from, to, detail }: HistoryWire): str
     phase?: string;
     reason?: string | null;
   };
-  const because = typeof reason === 'string' ? `: ${fromOne(reason)}` : '';
+  // Where no reason was given the gateway says who it was: so do the words.
+  const given = typeof reason === 'string' && !reason.endsWith('by a person');
+  const because = given ? `: ${fromOne(reason)}` : '';
   const press = PRESSES[event];
-  if (press !== undefined && to !== 'RUNNING') return `${press}${because}`;
+  if (press !== undefined && (to !== 'RUNNING' || event === 'resume')) return `${press}${because}`;
   const ended = from !== to && to !== 'RUNNING' && to !== 'WAITING_APPROVAL';
   const step = ended ? ROLLOUT_WORDS[to as RolloutState]?.word : PHASES[phase ?? '']?.((stage ?? 0) + 1);
   const words = [press, step].filter((part) => part !== undefined).join(': ');
