@@ -210,8 +210,12 @@ function cardView(rollout: RolloutWire, now: number): RolloutCardView {
   };
 }
 
+/** What became of a press is no longer news then. */
+const PRESS_SHOWN_MS = 60_000;
+
 function pressView(press: Press | undefined, now: number): PressView | undefined {
   if (press === undefined) return undefined;
+  if (press.outcome.kind === 'done' && now - press.outcome.at > PRESS_SHOWN_MS) return undefined;
   const [doing, done] = PRESSED[press.action];
   switch (press.outcome.kind) {
     case 'pending':
@@ -263,8 +267,15 @@ function targetsView(rollout: RolloutWire, { rows, filter, state }: ShownRollout
     states.push({ state: chosen, word: DEPLOYMENT_WORDS[chosen].word, count: 0 });
   }
   const all = Math.max(total, rows.length);
-  const words = state === 'more' ? `${rows.length} of ${all} at hand` : counted(rows.length, 'controller');
+  const words = state === 'more' ? `${rows.length} of ${all} at hand` : rowWords(rows.length, total);
   return { rows, filter, state, total: all, states, words };
+}
+
+/** A controller that was tried again has a row for each attempt. */
+function rowWords(rows: number, targets: number): string {
+  return rows > targets && targets > 0
+    ? `${counted(targets, 'controller')}, ${counted(rows, 'attempt')}`
+    : counted(rows, 'controller');
 }
 
 function factsOf(rollout: RolloutWire, now: number): string[] {

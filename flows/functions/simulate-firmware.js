@@ -36,7 +36,8 @@ function leave(seconds, back) {
 
 function start(settings) {
   state.settings = settings;
-  node.send([{ installed_version: state.version }, { firmware_version: state.version, payload: MACHINES }]);
+  node.send([{ installed_version: state.version }, null]);
+  tellVersion();
   const { away } = settings;
   if (away === undefined) return;
   const goes = () => leave(away.gone, () => after(away.back, goes));

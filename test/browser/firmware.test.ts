@@ -266,6 +266,7 @@ describe('page Firmware', () => {
         .getByText(/^12 of 12 controllers run 1\.0\.1\./)
         .waitFor();
       await page.locator('[data-target]').filter({ hasText: 'tried again' }).waitFor();
+      await page.getByText('12 controllers, 13 attempts').waitFor();
     });
 
     it('makes, starts and cancels a rollout by keyboard alone', async () => {
