@@ -89,7 +89,9 @@ export function waitsWords(rollout: RolloutWire, now: number): string {
       }
       const { counts, targets } = stages[stage] as StageWire;
       const ended = targets - count(counts, 'open') - count(counts, 'waiting');
-      return `Stage ${number} of ${stages.length}: ${ended} of ${counted(targets, 'controller')} done.`;
+      const failed = count(counts, 'failed');
+      const ofThem = failed === 0 ? '' : `, ${failed} of them failed`;
+      return `Stage ${number} of ${stages.length}: ${ended} of ${counted(targets, 'controller')} finished${ofThem}.`;
     }
   }
 }

@@ -46,7 +46,7 @@ export interface TargetsPorts {
   changed(): void;
 }
 
-const PAGE = 200;
+const PAGE = 500;
 const MOST_AT_ONCE = 1000;
 /** A filter's rows are asked for again no more often, however many controllers move. */
 const REFRESH_MS = 2000;

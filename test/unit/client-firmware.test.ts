@@ -51,7 +51,7 @@ describe('page Firmware, in words', () => {
         { waits_for: 'gate', reason: 'too early' },
         /gate of stage 1: too early\.$/,
       ],
-      ['its controllers', {}, /^Stage 1 of 2: 1 of 1 controller done\.$/],
+      ['its controllers', {}, /^Stage 1 of 2: 1 of 1 controller finished\.$/],
       [
         'a person after too many errors',
         { state: 'PAUSED', reason: 'stage 0: 1 of 1 failed' },
