@@ -2,12 +2,15 @@
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
+  /** JSON pointer of the field that is wrong, where the gateway names one. */
+  readonly pointer: string | undefined;
 
-  constructor(status: number, code: string, message: string) {
+  constructor(status: number, code: string, message: string, pointer?: string) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
+    this.pointer = pointer;
   }
 }
 
@@ -32,6 +35,15 @@ export function problemOf(error: unknown): Problem {
   return { code, message };
 }
 
+/**
+ * What a refusal of something that was pressed means to who pressed it.
+ * @param forbidden what to say where the login has not the right
+ */
+export function refusalText(status: number, message: string, forbidden: string): string {
+  if (status === 401) return 'It wants a login.';
+  return status === 403 ? forbidden : message;
+}
+
 /** Where a login lasts: `sessionStorage` in a browser, so that it ends with the tab. */
 export interface LoginStorage {
   getItem(key: string): string | null;
@@ -39,11 +51,20 @@ export interface LoginStorage {
   removeItem(key: string): void;
 }
 
+/** Sends a file as the body of a POST and tells how far it is; `fetch` cannot. Rejects where there is no answer. */
+export type SendFile = (
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  file: Blob,
+  ports: { onProgress(bytes: number): void; signal: AbortSignal },
+) => Promise<{ status: number; text: string }>;
+
 export interface ApiOptions {
   /** Root of the REST paths, ending in a slash, for example `http://127.0.0.1:1880/`. */
   root: string;
   storage: LoginStorage;
   fetch?: typeof globalThis.fetch;
+  sendFile?: SendFile;
   /** An answer that takes longer counts as unreachable, ms. */
   timeoutMs?: number;
 }
@@ -105,6 +126,28 @@ export class Api {
       if (!expired || !(await this.refresh(used))) throw error;
       return this.send(path, ask, this.readLogin()?.access);
     }
+  }
+
+  /**
+   * Sends a file as the body of a POST. The login has to be good: it is not refreshed on the way, since the file would
+   * have to be sent twice.
+   * @param path without leading slash, encoded
+   * @throws ApiError
+   */
+  async upload(path: string, file: Blob, ports: Parameters<SendFile>[3]): Promise<unknown> {
+    const { root, sendFile } = this.options;
+    if (sendFile === undefined) throw new ApiError(0, 'unreachable', 'Files cannot be sent from here.');
+    const access = this.readLogin()?.access;
+    const headers = {
+      accept: 'application/json',
+      'content-type': 'application/octet-stream',
+      ...(access !== undefined && { authorization: `Bearer ${access}` }),
+    };
+    const answer = await sendFile(root + path, headers, file, ports).catch(() => {
+      throw new ApiError(0, 'unreachable', 'The gateway does not answer.');
+    });
+    if (answer.status < 200 || answer.status > 299) throw refusal(answer.status, answer.text);
+    return parseJson(answer.text);
   }
 
   /** A one-time ticket for a WebSocket, or undefined where nobody is logged in (enough with ACCESS=open). */
@@ -190,13 +233,19 @@ export class Api {
  */
 function refusal(status: number, text: string): ApiError {
   const body = parseJson(text) as
-    | { error?: { code?: string; message?: string } | string; detail?: string }
+    | {
+        error?: { code?: string; message?: string; details?: { pointer?: string } } | string;
+        detail?: string;
+      }
     | null
     | undefined;
   const said = typeof body?.error === 'string' ? { message: body.error } : (body?.error ?? {});
-  const { code = status === 401 ? 'unauthenticated' : `http_${status}` }: { code?: string } = said;
+  const {
+    code = status === 401 ? 'unauthenticated' : `http_${status}`,
+    details,
+  }: { code?: string; details?: { pointer?: string } } = said;
   const message = said.message ?? body?.detail ?? `The gateway answered with status ${status}.`;
-  return new ApiError(status, code, message);
+  return new ApiError(status, code, message, details?.pointer);
 }
 
 function parseJson(text: string): unknown {

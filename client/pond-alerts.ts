@@ -1,4 +1,4 @@
-import type { Asked } from './pond-order.js';
+import type { Asked } from './asked.js';
 import { limitsWords, parameterOf, withUnit } from './pond-parameters.js';
 import type { Alert, Pond } from './pond-state.js';
 import { agoWords, clockTime, exactTime } from './words.js';

@@ -2,9 +2,6 @@ import type { Clock, Timer } from '../lib/core/clock.js';
 import { type Api, asApiError } from './api.js';
 import { actionOf } from './pond-command.js';
 
-/** What became of a press on Cancel or Acknowledge; nothing where it worked. */
-export type Asked = { kind: 'pending' } | { kind: 'failed'; message: string };
-
 /** What a person pressed; `retrying` and `unknown` when the gateway's answer did not come. */
 export type OrderState =
   | { kind: 'asking' }

@@ -1,4 +1,5 @@
 import type { Problem } from './api.js';
+import type { Asked } from './asked.js';
 import { type ConnectionView, connectionView } from './connection-view.js';
 import type { ShownPond } from './followed-pond.js';
 import type { FeedState } from './live-feed.js';
@@ -15,7 +16,7 @@ import {
 } from './pond-card.js';
 import { type ProgressView, progressView } from './pond-command.js';
 import type { Curve, CurveSpan, Curves } from './pond-curve.js';
-import { type Asked, type Order, presetsOf } from './pond-order.js';
+import { type Order, presetsOf } from './pond-order.js';
 import { parameterOf } from './pond-parameters.js';
 import { hasEnded, type Pond } from './pond-state.js';
 import { counted } from './words.js';

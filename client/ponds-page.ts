@@ -1,11 +1,12 @@
 import type { Clock } from '../lib/core/clock.js';
 import { type Api, asApiError, isUnreachable, problemOf } from './api.js';
+import type { Asked } from './asked.js';
 import { Drawing } from './drawing.js';
 import { FollowedPond, type OpenPondFeed } from './followed-pond.js';
 import { listPages } from './lists.js';
 import { logIn } from './login.js';
 import { type CurveSpan, keptCurves } from './pond-curve.js';
-import { type Asked, type Order, PressedOrder } from './pond-order.js';
+import { type Order, PressedOrder } from './pond-order.js';
 import { addExecutions, alertOf, applyAlert } from './pond-state.js';
 import { openedId, type PondsPageState, type PondsView, viewOf } from './pond-view.js';
 import type { AlertWire, ExecutionWire, PondWire } from './pond-wire.js';

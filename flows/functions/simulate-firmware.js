@@ -5,10 +5,6 @@
 // where that is under way, the wish to cancel it; what else has a topic is the agent's progress.
 // Output 1: to the firmware agent. Output 2: to the machine reporter.
 const FIRST_VERSION = '1.0.0';
-const MACHINES = [
-  { relay_id: 1, machine_type: 'washer', status: 'idle' },
-  { relay_id: 2, machine_type: 'dryer', status: 'idle' },
-];
 const state = context.get('state') ?? { version: FIRST_VERSION, powered: true, lost: new Set() };
 context.set('state', state);
 
@@ -40,7 +36,8 @@ function leave(seconds, back) {
 
 function start(settings) {
   state.settings = settings;
-  node.send([{ installed_version: state.version }, { firmware_version: state.version, payload: MACHINES }]);
+  node.send([{ installed_version: state.version }, null]);
+  tellVersion();
   const { away } = settings;
   if (away === undefined) return;
   const goes = () => leave(away.gone, () => after(away.back, goes));

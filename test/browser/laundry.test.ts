@@ -242,9 +242,10 @@ describe('page Laundry', () => {
       await gateway?.remove();
     });
 
-    it('shows both shops, their three controllers and twenty machines', async () => {
+    it('shows both shops, their three controllers and twenty machines, and the shop that has none', async () => {
       await page.locator('.fl-tile').nth(19).waitFor();
-      assert.equal(await page.locator('.fl-shop').count(), 2);
+      await page.locator('.fl-shop').filter({ hasText: 'have reported no machine yet' }).waitFor();
+      assert.equal(await page.locator('.fl-shop').count(), 3);
       assert.equal(await page.locator('.fl-controller').count(), 3);
       assert.equal(await page.locator('.fl-tile').count(), 20);
       await page.locator('.fl-connection.fl-live').waitFor();
@@ -265,7 +266,7 @@ describe('page Laundry', () => {
       await page.getByRole('navigation', { name: 'Shops' }).getByRole('button').nth(1).click();
       await page.locator('.fl-shop').nth(1).waitFor({ state: 'detached' });
       await page.getByRole('button', { name: 'All shops' }).click();
-      await page.locator('.fl-shop').nth(1).waitFor();
+      await page.locator('.fl-shop').nth(2).waitFor();
     });
 
     for (const colorScheme of ['light', 'dark'] as const) {

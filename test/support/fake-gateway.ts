@@ -1,4 +1,4 @@
-import { Api } from '../../client/api.js';
+import { Api, type SendFile } from '../../client/api.js';
 
 export type Answer = { status?: number; body: unknown };
 
@@ -17,7 +17,10 @@ export async function settled(): Promise<void> {
 }
 
 /** @param answer undefined where the gateway does not answer */
-export function apiOf(answer: (asked: Asked) => Answer | undefined | Promise<Answer | undefined>): Api {
+export function apiOf(
+  answer: (asked: Asked) => Answer | undefined | Promise<Answer | undefined>,
+  sendFile?: SendFile,
+): Api {
   const values = new Map<string, string>();
   return new Api({
     root: 'http://gateway/',
@@ -26,6 +29,7 @@ export function apiOf(answer: (asked: Asked) => Answer | undefined | Promise<Ans
       setItem: (key, value) => void values.set(key, value),
       removeItem: (key) => void values.delete(key),
     },
+    ...(sendFile !== undefined && { sendFile }),
     async fetch(input, init) {
       const headers = new Headers(init?.headers);
       const given = await answer({

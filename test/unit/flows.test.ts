@@ -10,6 +10,7 @@ import {
   readFlowFiles,
 } from '../../bin/compose.js';
 import { takeApart } from '../../bin/flows-save.js';
+import { sharedLogin, simulatedClients } from '../../bin/simulated-logins.js';
 
 const FLOWS = resolve('flows');
 const options = { simulate: true, credentialSecret: 'only of this test' };
@@ -35,10 +36,48 @@ describe('flows of the gateway', () => {
     const nodes = await composeFlows(FLOWS);
     const ids = new Set(nodes.map(({ id }) => id));
     for (const node of nodes) {
-      const named = [node['z'], node['g'], node['connection'], node['store'], node['access'], node['group']];
+      const named = ['z', 'g', 'connection', 'store', 'access', 'group', 'files', 'page'].map(
+        (name) => node[name],
+      );
       const wired = (node['wires'] as string[][] | undefined)?.flat() ?? [];
-      for (const id of [...named, ...wired]) {
+      const linked = (node['links'] as string[] | undefined) ?? [];
+      for (const id of [...named, ...wired, ...linked]) {
         if (typeof id === 'string' && id !== '') assert.ok(ids.has(id), `${node.id} names ${id}`);
+      }
+    }
+  });
+
+  it('give each simulated machine one login of its own, under the names that its connection takes it by', async () => {
+    const nodes = await composeFlows(FLOWS);
+    const clients = simulatedClients(nodes);
+    const of = (role: string) => clients.filter(({ identity }) => identity.role === role).length;
+    assert.deepEqual([of('controller'), of('device')], [15, 2]);
+    assert.equal(new Set(clients.map(({ identity }) => JSON.stringify(identity))).size, clients.length);
+    const given = Object.keys(sharedLogin(clients, { username: 'x', password: 'x' }));
+    const wanted = nodes
+      .filter(({ id }) => id.startsWith('simulator-'))
+      .flatMap(({ credentials }) => Object.values((credentials as Record<string, string> | undefined) ?? {}));
+    assert.deepEqual(given.map((name) => `\${${name}}`).sort(), wanted.sort());
+  });
+
+  it('lie beside each other on their tabs: no group covers another, and none leaves a node of its own out', async () => {
+    const nodes = await composeFlows(FLOWS);
+    type Box = FlowNode & { x: number; y: number; w: number; h: number; nodes: string[] };
+    const groups = nodes.filter(({ type }) => type === 'group') as Box[];
+    for (const group of groups) {
+      for (const id of group.nodes) {
+        const { x, y } = nodes.find((node) => node.id === id) as Box;
+        const inside = x > group.x && x < group.x + group.w && y > group.y && y < group.y + group.h;
+        assert.ok(inside, `${id} is outside ${group.id}`);
+      }
+      for (const other of groups) {
+        if (other === group || other['z'] !== group['z']) continue;
+        const apart =
+          other.x >= group.x + group.w ||
+          other.x + other.w <= group.x ||
+          other.y >= group.y + group.h ||
+          other.y + other.h <= group.y;
+        assert.ok(apart, `${group.id} covers ${other.id}`);
       }
     }
   });

@@ -4,6 +4,7 @@ import { type FeedMessage, type FeedState, LiveFeed } from '../../live-feed.js';
 import { browserClock } from './browser-clock.js';
 import { connectivity } from './connectivity.js';
 import { followScheme } from './scheme.js';
+import { sendFile } from './send-file.js';
 
 export interface FeedHandlers {
   onMessage(message: FeedMessage): void;
@@ -29,7 +30,7 @@ export interface PagePorts {
  */
 export function pagePorts(root: string, returned: () => void): PagePorts {
   const rest = new URL(root, location.origin).href;
-  const api = new Api({ root: rest, storage: sessionStorage });
+  const api = new Api({ root: rest, storage: sessionStorage, sendFile });
   const stopListening = connectivity.listen({ returned, lost: () => {} });
   const leaveScheme = followScheme();
   return {
