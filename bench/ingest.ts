@@ -103,13 +103,13 @@ async function drain(name: string, url: string, options: IngestOptions, flow: Me
     const count = flow.rows
       ? () => rowsOf(join(directory, flow.rows?.file as string), flow.rows?.table as string)
       : async () => (await child.ask<ProcessStatistics>('statistics')).count;
-    await child.ask('statistics');
+    const before = await child.ask<ProcessStatistics>('statistics');
     let ms = await timeUntil(options.messages, count);
     // A process that counts knows better than we who ask it from time to time.
     if (!flow.rows) ({ ms } = await child.ask<{ ms: number }>('span'));
     const statistics = await child.ask<ProcessStatistics>('statistics');
     await child.stop();
-    return result(name, options.messages, ms, statistics);
+    return result(name, options.messages, ms, before, statistics);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -154,7 +154,7 @@ async function live(
       await new Promise((resolve) => setTimeout(resolve, 500));
     } while (counts && (await taken()) === 0);
     const before = await taken();
-    await child.ask('statistics');
+    const first = await child.ask<ProcessStatistics>('statistics');
     const begun = performance.now();
     const published = await publish(next, next + options.messages);
     if (counts) await timeUntil(before + options.messages, taken);
@@ -162,7 +162,13 @@ async function live(
     const stored = performance.now() - begun;
     const statistics = await child.ask<ProcessStatistics>('statistics');
     await child.stop();
-    return result(name, options.messages, flow.acknowledgesFirst || broker ? stored : published, statistics);
+    return result(
+      name,
+      options.messages,
+      flow.acknowledgesFirst || broker ? stored : published,
+      first,
+      statistics,
+    );
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -172,10 +178,11 @@ function result(
   name: string,
   messages: number,
   ms: number,
-  { delayMs, memory, cpuMs }: ProcessStatistics,
+  before: ProcessStatistics,
+  { delayMs, memory, cpuTotalMs }: ProcessStatistics,
 ): Result {
   const rate = (messages / ms) * 1000;
-  const cpuUs = (cpuMs / messages) * 1000;
+  const cpuUs = ((cpuTotalMs - before.cpuTotalMs) / messages) * 1000;
   console.log(`${name}: ${rate.toFixed(0)} messages a second, ${cpuUs.toFixed(1)} µs of processor time each`);
   return { name, rate, cpuUs, delayMs, memory };
 }

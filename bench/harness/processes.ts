@@ -10,6 +10,8 @@ export interface ProcessStatistics {
   memory: number;
   /** CPU time used, ms. */
   cpuMs: number;
+  /** CPU time used since the process began, ms. */
+  cpuTotalMs: number;
   /** Wall time since last asked, ms. */
   wallMs: number;
   /** Messages counted by the process itself, where it counts. */

@@ -9,11 +9,13 @@ export function measure(count: () => number): () => ProcessStatistics {
   let wall = performance.now();
   return () => {
     const used = process.cpuUsage(cpu);
+    const total = process.cpuUsage();
     const now = performance.now();
     const statistics = {
       delayMs: delay.percentile(99) / 1e6,
       memory: process.memoryUsage.rss(),
       cpuMs: (used.user + used.system) / 1000,
+      cpuTotalMs: (total.user + total.system) / 1000,
       wallMs: now - wall,
       count: count(),
     };
