@@ -5,6 +5,7 @@ import { device } from './0003-device.js';
 import { pond } from './0004-pond.js';
 import { firmware } from './0005-firmware.js';
 import { firmwareImage } from './0006-firmware-image.js';
+import { roast } from './0009-roast.js';
 import type { ColumnTypes } from './column-types.js';
 
 /** In their order. A name that has been released never changes, nor does what it does. */
@@ -16,4 +17,5 @@ export const MIGRATIONS: Readonly<Record<string, (db: Kysely<never>, types: Colu
     '0004-pond': pond,
     '0005-firmware': firmware,
     '0006-firmware-image': firmwareImage,
+    '0009-roast': roast,
   };
