@@ -52,18 +52,23 @@ export async function openRoastery(options: RoasteryOptions): Promise<Roastery> 
     machines.set(definition.id, machine);
     return machine;
   }
-  async function load({ definition, connected, sessionId }: StoredMachine): Promise<void> {
-    const stored = sessionId === null ? undefined : await store.session(sessionId);
-    const machine = make(definition, stored);
-    if (connected) {
-      machine.connect().catch((error: unknown) => log.warn(`${definition.id}: ${asError(error).message}`));
-    }
+  // All is read before anything is made: what cannot be read yet is asked for again.
+  const known: { machine: StoredMachine; session: StoredSession | undefined }[] = [];
+  for (const machine of await store.machines()) {
+    const { sessionId } = machine;
+    known.push({ machine, session: sessionId === null ? undefined : await store.session(sessionId) });
   }
-  for (const stored of await store.machines()) {
-    // One that cannot be set up must not keep the others from their work.
-    await load(stored).catch((error: unknown) => {
-      log.error(`machine ${stored.definition.id} cannot be set up: ${asError(error).message}`);
-    });
+  for (const { machine: stored, session } of known) {
+    const { id } = stored.definition;
+    try {
+      const made = make(stored.definition, session);
+      if (stored.connected) {
+        made.connect().catch((error: unknown) => log.warn(`${id}: ${asError(error).message}`));
+      }
+    } catch (error) {
+      // One that cannot be set up must not keep the others from their work.
+      log.error(`machine ${id} cannot be set up: ${asError(error).message}`);
+    }
   }
 
   function machine(id: string): RoastMachine {
