@@ -296,7 +296,7 @@ export class RoastMachine {
 
   /** Tells it in its order, and keeps it for those who are away. */
   #tellLater(atMs: number, message: ServerMessage): void {
-    this.#ring.add(atMs, JSON.stringify(message));
+    this.#ring.add({ atMs, text: JSON.stringify(message), reading: message.type === 'temperature' });
     this.clients.told();
     this.#options.tell(this.#definition.id, message);
   }
@@ -505,7 +505,8 @@ export class RoastMachine {
       events.map(({ event }) => event),
     );
     if (phase === 'recording' && points.length > 0) {
-      this.#ring.add(elapsedMs, JSON.stringify(formatGap(lastMs, elapsedMs, 'restart')));
+      const text = JSON.stringify(formatGap(lastMs, elapsedMs, 'restart'));
+      this.#ring.add({ atMs: elapsedMs, text, reading: false });
     }
     if (this.#sampling()) {
       this.#sampler.sample(true);
@@ -520,12 +521,12 @@ export class RoastMachine {
     const until = (timeMs: number) => {
       for (; next < events.length && (events[next] as RoastEvent).knownMs <= timeMs; next += 1) {
         const event = events[next] as RoastEvent;
-        this.#ring.add(event.knownMs, JSON.stringify(formatEvent(event)));
+        this.#ring.add({ atMs: event.knownMs, text: JSON.stringify(formatEvent(event)), reading: false });
       }
     };
     for (const point of points) {
       until(point.timeMs);
-      this.#ring.add(point.timeMs, JSON.stringify(formatPoint(point)));
+      this.#ring.add({ atMs: point.timeMs, text: JSON.stringify(formatPoint(point)), reading: true });
     }
     until(Infinity);
   }

@@ -7,6 +7,8 @@ export interface RingEntry {
   /** When it became known, on the session's clock. */
   readonly atMs: number;
   readonly text: string;
+  /** A reading: what its time is known by to clients. */
+  readonly reading: boolean;
 }
 
 /** What a client that was away asks by. */
@@ -28,7 +30,7 @@ export interface SyncAnswer {
  * The last 60 s of what was told on one clock, by time, at whatever rate it was told (roast.md "Sessions").
  */
 export interface Ring {
-  add(atMs: number, text: string): RingEntry;
+  add(entry: Pick<RingEntry, 'atMs' | 'text' | 'reading'>): void;
   /** Another clock begins: what was told on the one before is forgotten. */
   restart(sessionId: string | null): void;
   /**
@@ -66,12 +68,10 @@ export function createRing(lengthMs = RING_MS): Ring {
   }
 
   return {
-    add(atMs, text) {
+    add(entry) {
       seq += 1;
-      const entry = { seq, atMs, text };
-      entries.push(entry);
-      forget(atMs - lengthMs);
-      return entry;
+      entries.push({ ...entry, seq });
+      forget(entry.atMs - lengthMs);
     },
     restart(id) {
       sessionId = id;
@@ -85,7 +85,8 @@ export function createRing(lengthMs = RING_MS): Ring {
       const all = entries.slice(first);
       const otherClock = ofClient !== undefined && ofClient !== sessionId;
       if (lastMs === undefined || otherClock || lastMs > nowMs) return { entries: all, gap: null };
-      const newer = all.filter(({ atMs }) => atMs > lastMs);
+      // Who has a reading has all that was told before it; what came after it may have the same time.
+      const newer = all.slice(all.findLastIndex(({ reading, atMs }) => reading && atMs <= lastMs) + 1);
       if (forgottenMs <= lastMs) return { entries: newer, gap: null };
       return { entries: newer, gap: { fromMs: lastMs, toMs: newer[0]?.atMs ?? nowMs } };
     },
