@@ -7,7 +7,7 @@ import type { DriverReading, RoastDriver } from './driver.js';
 import type { EventType, RoastEvent } from './event.js';
 import { type ControlLock, createLock } from './lock.js';
 import { type MachineDefinition, rateSettings, sessionSettings } from './machine-definition.js';
-import type { AppliedControl, ProfileSource, RoastStore, StoredSession } from './ports.js';
+import type { AppliedControl, ProfileSource, RoastStore, StoredEvent, StoredSession } from './ports.js';
 import {
   type ClientMessage,
   formatAck,
@@ -500,10 +500,7 @@ export class RoastMachine {
     }
     feedRates(points, zeroMs, this.#rates);
     this.#ring.restart(sessionId);
-    this.#refill(
-      points,
-      events.map(({ event }) => event),
-    );
+    this.#refill(points, events);
     if (phase === 'recording' && points.length > 0) {
       const text = JSON.stringify(formatGap(lastMs, elapsedMs, 'restart'));
       this.#ring.add({ atMs: elapsedMs, text, reading: false });
@@ -515,12 +512,13 @@ export class RoastMachine {
     }
   }
 
-  /** The ring as it was. */
-  #refill(points: readonly Point[], events: readonly RoastEvent[]): void {
+  /** The ring as it was: an event that a reading has shown comes before it, one that was marked then after it. */
+  #refill(points: readonly Point[], events: readonly StoredEvent[]): void {
     let next = 0;
     const until = (timeMs: number) => {
-      for (; next < events.length && (events[next] as RoastEvent).knownMs <= timeMs; next += 1) {
-        const event = events[next] as RoastEvent;
+      for (; next < events.length; next += 1) {
+        const { event, given } = events[next] as StoredEvent;
+        if (event.knownMs > timeMs || (given && event.knownMs === timeMs)) return;
         this.#ring.add({ atMs: event.knownMs, text: JSON.stringify(formatEvent(event)), reading: false });
       }
     };
