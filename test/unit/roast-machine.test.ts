@@ -8,7 +8,7 @@ import { NO_NOTES, type Profile } from '../../lib/roast/profile.js';
 import type { ServerMessage } from '../../lib/roast/protocol.js';
 import {
   command,
-  FakeWatcher,
+  type FakeWatcher,
   type MachineBench,
   machineBench,
   settled,
@@ -16,17 +16,22 @@ import {
 
 const folder = join(__dirname, '../../../schemas/roast');
 const SCHEMAS = new Map(
-  ['temperature', 'event', 'state', 'alarm', 'replay', 'control-ack', 'error', 'connection', 'gap'].map((name) => [
-    name.replace('-', '_'),
-    compileUserSchema(JSON.parse(readFileSync(join(folder, `${name}.schema.json`), 'utf8')) as object),
-  ]),
+  ['temperature', 'event', 'state', 'alarm', 'replay', 'control-ack', 'error', 'connection', 'gap'].map(
+    (name) => [
+      name.replace('-', '_'),
+      compileUserSchema(JSON.parse(readFileSync(join(folder, `${name}.schema.json`), 'utf8')) as object),
+    ],
+  ),
 );
 
 /** Every message to clients is one that its schema describes. */
 function described(messages: readonly ServerMessage[]): void {
   for (const message of messages) {
     const checked = SCHEMAS.get(message.type)?.(message);
-    assert.ok(checked?.valid, `${JSON.stringify(message)}: ${checked?.valid === false ? checked.message : 'unknown'}`);
+    assert.ok(
+      checked?.valid,
+      `${JSON.stringify(message)}: ${checked?.valid === false ? checked.message : 'unknown'}`,
+    );
   }
 }
 
@@ -34,7 +39,11 @@ const profile: Profile = {
   title: 'Background',
   startedAt: null,
   unit: 'C',
-  samples: Array.from({ length: 11 }, (_, index) => ({ timeMs: index * 1000, bt: 100 + index * 10, et: 220 })),
+  samples: Array.from({ length: 11 }, (_, index) => ({
+    timeMs: index * 1000,
+    bt: 100 + index * 10,
+    et: 220,
+  })),
   events: [],
   controls: [
     { timeMs: 2_000, channel: 'burner', value: 0.9, label: '' },
@@ -56,14 +65,20 @@ describe('a roasting machine', () => {
   it('tells a client its connection and its state first, then readings as they come', async () => {
     const bench = await machineBench();
     const one = bench.watch('one');
-    assert.deepEqual(one.got.map(({ type }) => type), ['connection', 'state']);
+    assert.deepEqual(
+      one.got.map(({ type }) => type),
+      ['connection', 'state'],
+    );
     await start(bench, one);
     await bench.read(150);
     await bench.read(151);
     const two = bench.watch('two');
     assert.equal(two.of('state')[0]?.state, 'recording');
     assert.equal(two.of('state')[0]?.lock, 'other');
-    assert.deepEqual(one.of('temperature').map(({ bt }) => bt), [150, 151]);
+    assert.deepEqual(
+      one.of('temperature').map(({ bt }) => bt),
+      [150, 151],
+    );
     described([...one.got, ...two.got]);
   });
 
@@ -79,7 +94,10 @@ describe('a roasting machine', () => {
     ]) {
       await bench.say(two, message);
     }
-    assert.deepEqual(two.of('error').map(({ code }) => code), new Array(4).fill('SESSION_LOCKED'));
+    assert.deepEqual(
+      two.of('error').map(({ code }) => code),
+      new Array(4).fill('SESSION_LOCKED'),
+    );
     assert.equal(bench.machine.phase, 'monitoring');
     assert.deepEqual(bench.written, []);
     await bench.say(two, command('sync'));
@@ -144,11 +162,18 @@ describe('a roasting machine', () => {
       }),
     });
     const one = bench.watch('one');
-    for (const value of [0.1, 0.2, 0.3, 0.4]) await bench.say(one, { type: 'control', channel: 'burner', value });
-    assert.deepEqual(writes.map(({ value }) => value), [0.1]);
+    for (const value of [0.1, 0.2, 0.3, 0.4])
+      await bench.say(one, { type: 'control', channel: 'burner', value });
+    assert.deepEqual(
+      writes.map(({ value }) => value),
+      [0.1],
+    );
     writes[0]?.finish();
     await settled();
-    assert.deepEqual(writes.map(({ value }) => value), [0.1, 0.4]);
+    assert.deepEqual(
+      writes.map(({ value }) => value),
+      [0.1, 0.4],
+    );
     writes[1]?.finish();
     await settled();
     assert.deepEqual(
@@ -182,8 +207,14 @@ describe('a roasting machine', () => {
     await settled();
     behaviour = 'work';
     await bench.say(one, set);
-    assert.deepEqual(one.of('control_ack').map(({ applied }) => applied), [false, false, true]);
-    assert.deepEqual(one.of('error').map(({ code }) => code), ['DRIVER_WRITE_FAILED', 'DRIVER_WRITE_FAILED']);
+    assert.deepEqual(
+      one.of('control_ack').map(({ applied }) => applied),
+      [false, false, true],
+    );
+    assert.deepEqual(
+      one.of('error').map(({ code }) => code),
+      ['DRIVER_WRITE_FAILED', 'DRIVER_WRITE_FAILED'],
+    );
     described(one.got);
   });
 
@@ -194,7 +225,10 @@ describe('a roasting machine', () => {
     for (let second = 0; second < 5; second += 1) await bench.read(null, null);
     assert.deepEqual(one.of('error'), []);
     for (let second = 0; second < 60; second += 1) await bench.read(null, null);
-    assert.deepEqual(one.of('error').map(({ code, recoverable }) => [code, recoverable]), [['DRIVER_READ_FAILED', true]]);
+    assert.deepEqual(
+      one.of('error').map(({ code, recoverable }) => [code, recoverable]),
+      [['DRIVER_READ_FAILED', true]],
+    );
     await bench.read(150);
     for (let second = 0; second < 10; second += 1) await bench.read(null, null);
     assert.equal(one.of('error').length, 2);
@@ -277,7 +311,10 @@ describe('a roasting machine', () => {
     for (const bad of ['', '{', '[]', '{"type":"command"}', '{"type":"control","channel":"burner"}']) {
       await bench.say(one, bad);
     }
-    assert.deepEqual(one.of('error').map(({ code }) => code), new Array(5).fill('INVALID_MESSAGE'));
+    assert.deepEqual(
+      one.of('error').map(({ code }) => code),
+      new Array(5).fill('INVALID_MESSAGE'),
+    );
     assert.equal(two.got.length, before);
     await bench.say(one, command('start_monitoring'));
     assert.equal(one.of('error').at(-1)?.code, 'INVALID_STATE_TRANSITION');
@@ -296,7 +333,16 @@ describe('a roasting machine', () => {
           fc
             .record({
               type: fc.constantFrom('control', 'command', 'replay_control', 'x'),
-              action: fc.constantFrom('mark_event', 'sync', 'start', 'seek', 'pause', 'start_recording', 1, null),
+              action: fc.constantFrom(
+                'mark_event',
+                'sync',
+                'start',
+                'seek',
+                'pause',
+                'start_recording',
+                1,
+                null,
+              ),
               event_type: fc.constantFrom('FCs', 'DROP', 'x', {}),
               channel: fc.oneof(fc.string(), fc.integer()),
               value: fc.oneof(fc.double(), fc.string()),
@@ -331,10 +377,15 @@ describe('a roasting machine', () => {
     assert.equal(second.machine.sessionId, first.machine.sessionId);
     assert.deepEqual(second.machine.controlValues, { burner: 0.3 });
     const back = second.watch('one');
-    await second.say(back, command('sync', { last_timestamp_ms: 28_000, session_id: second.machine.sessionId }));
+    await second.say(
+      back,
+      command('sync', { last_timestamp_ms: 28_000, session_id: second.machine.sessionId }),
+    );
     await second.read(160);
     assert.deepEqual(
-      back.got.map((message) => [message.type, 'timestamp_ms' in message ? message.timestamp_ms : undefined]).slice(2),
+      back.got
+        .map((message) => [message.type, 'timestamp_ms' in message ? message.timestamp_ms : undefined])
+        .slice(2),
       [
         ['temperature', 29_000],
         ['temperature', 30_000],
@@ -362,7 +413,10 @@ describe('a roasting machine', () => {
     const one = second.watch('one');
     await second.read(151);
     second.clock.advance(300);
-    assert.deepEqual(one.of('temperature').map(({ timestamp_ms }) => timestamp_ms), [7_000]);
+    assert.deepEqual(
+      one.of('temperature').map(({ timestamp_ms }) => timestamp_ms),
+      [7_000],
+    );
   });
 
   it('replays a profile: shows it, and writes nothing unless it is asked to and holds the lock', async () => {
@@ -380,7 +434,10 @@ describe('a roasting machine', () => {
     await bench.say(holder, replay({}));
     await through(11_000);
     assert.deepEqual(bench.written, []);
-    assert.deepEqual(reader.of('replay').map(({ timestamp_ms }) => timestamp_ms), profile.samples.map(({ timeMs }) => timeMs));
+    assert.deepEqual(
+      reader.of('replay').map(({ timestamp_ms }) => timestamp_ms),
+      profile.samples.map(({ timeMs }) => timeMs),
+    );
     assert.deepEqual(holder.of('replay').length, 11);
     assert.deepEqual(holder.of('replay')[6]?.controls, { burner: 0.4 });
     assert.equal(holder.of('replay').at(-1)?.progress_pct, 100);
@@ -392,14 +449,18 @@ describe('a roasting machine', () => {
 
     await bench.say(holder, replay({ actuate: true, speed: 10 }));
     await through(1_500);
-    assert.deepEqual(bench.written, [['burner', 0.9], ['burner', 0.4]]);
+    assert.deepEqual(bench.written, [
+      ['burner', 0.9],
+      ['burner', 0.4],
+    ]);
     described([...holder.got, ...reader.got]);
   });
 
   it('pauses, resumes, seeks and stops a replay, and refuses what does not fit', async () => {
     const bench = await machineBench({ profiles: { p: profile } });
     const one = bench.watch('one');
-    const say = (action: string, more: object = {}) => bench.say(one, { type: 'replay_control', action, ...more });
+    const say = (action: string, more: object = {}) =>
+      bench.say(one, { type: 'replay_control', action, ...more });
     const through = async (ms: number) => {
       for (let step = 0; step < ms / 100; step += 1) {
         bench.clock.advance(100);
@@ -409,7 +470,10 @@ describe('a roasting machine', () => {
     const seen = () => one.of('replay').map(({ timestamp_ms }) => timestamp_ms);
     await say('pause');
     await say('start', { profile_id: 'none' });
-    assert.deepEqual(one.of('error').map(({ code }) => code), ['INVALID_STATE_TRANSITION', 'INVALID_MESSAGE']);
+    assert.deepEqual(
+      one.of('error').map(({ code }) => code),
+      ['INVALID_STATE_TRANSITION', 'INVALID_MESSAGE'],
+    );
     await say('start', { profile_id: 'p' });
     await through(2_500);
     await say('pause');
@@ -432,20 +496,38 @@ describe('a roasting machine', () => {
     const bench = await machineBench({ profiles: { p: profile } });
     const one = bench.watch('one');
     await start(bench, one);
-    await bench.say(one, { type: 'replay_control', action: 'start', profile_id: 'p', by: 'bt', actuate: true });
+    await bench.say(one, {
+      type: 'replay_control',
+      action: 'start',
+      profile_id: 'p',
+      by: 'bt',
+      actuate: true,
+    });
     for (const bt of [140, 160, 130]) await bench.read(bt);
     assert.deepEqual(bench.written, [], 'not before TP');
     await bench.say(one, command('mark_event', { event_type: 'TP' }));
     for (const bt of [110, 118, 121, 119, 122, 149, 148, 151, 149, 152]) await bench.read(bt);
-    assert.deepEqual(bench.written, [['burner', 0.9], ['burner', 0.4]]);
-    assert.deepEqual(one.of('replay').map(({ bt }) => bt), [110, 120, 140, 150]);
+    assert.deepEqual(bench.written, [
+      ['burner', 0.9],
+      ['burner', 0.4],
+    ]);
+    assert.deepEqual(
+      one.of('replay').map(({ bt }) => bt),
+      [110, 120, 140, 150],
+    );
   });
 
   it('fires alarms, and does what they ask for explicitly', async () => {
     const bench = await machineBench({
       config: {
         alarms: [
-          { id: 'high_bt', when: { source: 'bt', above: 200 }, severity: 'critical', hysteresis: 5, set_control: { channel: 'burner', value: 0 } },
+          {
+            id: 'high_bt',
+            when: { source: 'bt', above: 200 },
+            severity: 'critical',
+            hysteresis: 5,
+            set_control: { channel: 'burner', value: 0 },
+          },
           { id: 'crack', when: { source: 'bt', above: 195 }, mark_event: 'FCs' },
           { id: 'late', when: { source: 'time', event: 'FCs', above: 3 }, message: 'time to drop' },
         ],
@@ -454,13 +536,19 @@ describe('a roasting machine', () => {
     const one = bench.watch('one');
     await start(bench, one);
     for (const bt of [190, 196, 199, 201, 202, 203, 194, 201]) await bench.read(bt);
-    assert.deepEqual(one.of('alarm').map(({ alarm_id, bt }) => [alarm_id, bt]), [
-      ['crack', 196],
-      ['high_bt', 201],
-      ['late', 202],
-      ['high_bt', 201],
+    assert.deepEqual(
+      one.of('alarm').map(({ alarm_id, bt }) => [alarm_id, bt]),
+      [
+        ['crack', 196],
+        ['high_bt', 201],
+        ['late', 202],
+        ['high_bt', 201],
+      ],
+    );
+    assert.deepEqual(bench.written, [
+      ['burner', 0],
+      ['burner', 0],
     ]);
-    assert.deepEqual(bench.written, [['burner', 0], ['burner', 0]]);
     const [event] = one.of('event');
     assert.deepEqual([event?.event_type, event?.timestamp_ms], ['FCs', 2_000]);
     described(one.got);
@@ -483,7 +571,10 @@ describe('a roasting machine', () => {
     }
     one.bufferedAmount = 0;
     await bench.read(181);
-    assert.deepEqual(one.of('gap').map(({ from_timestamp_ms, to_timestamp_ms }) => [from_timestamp_ms, to_timestamp_ms]), [[21_000, 62_000]]);
+    assert.deepEqual(
+      one.of('gap').map(({ from_timestamp_ms, to_timestamp_ms }) => [from_timestamp_ms, to_timestamp_ms]),
+      [[21_000, 62_000]],
+    );
     assert.equal(one.of('temperature').length, 82);
   });
 
@@ -510,6 +601,9 @@ describe('a roasting machine', () => {
     await bench.read(150);
     await bench.read(151);
     assert.equal(one.of('state').at(-1)?.state, 'recording');
-    assert.deepEqual(one.of('temperature').map(({ bt }) => bt), [150, 151]);
+    assert.deepEqual(
+      one.of('temperature').map(({ bt }) => bt),
+      [150, 151],
+    );
   });
 });
