@@ -44,13 +44,13 @@ const FIRST_CRACK_C = 196;
 const STEP_S = 0.1;
 
 /** Drum and air at full burner and little air come to about this. */
-const FLAME_C = 420;
+const FLAME_C = 460;
 const BURNER_LAG_S = 210;
 const AIR_LAG_S = 18;
-const BEANS_LAG_S = 175;
+const BEANS_LAG_S = 260;
 const BATCH_G = 1000;
-const PROBE_LAG_S = 5;
-const AMONG_BEANS = 0.85;
+const PROBE_LAG_S = 15;
+const AMONG_BEANS = 0.78;
 
 /** A roaster that has been warmed up to `celsius`, empty. */
 export function warmRoaster(celsius = 205): RoasterModel {
@@ -90,7 +90,7 @@ function step(
   const heated = ROOM_C + (FLAME_C - ROOM_C) * Math.max(0.12, burner) * (1 - 0.25 * airflow);
   const load = held === null ? 0 : held.massG / BATCH_G;
   const nextDrum = approach(drum, heated, BURNER_LAG_S, stepS);
-  const aim = drum - 12 * airflow - load * Math.max(0, (air - (held?.celsius ?? air)) * 0.12);
+  const aim = drum - 12 * airflow - load * Math.max(0, (air - (held?.celsius ?? air)) * 0.5);
   const nextAir = approach(air, open ? Math.min(aim, 150) : aim, AIR_LAG_S, stepS);
   const feels =
     held === null ? (open ? Math.min(nextAir, 110) : nextAir) : probeFeels(held.celsius, air, AMONG_BEANS);

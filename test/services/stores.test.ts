@@ -10,6 +10,7 @@ const SUITES = [
   '../system/store-device.test.js',
   '../system/store-pond.test.js',
   '../system/store-firmware.test.js',
+  '../system/store-roast.test.js',
 ];
 
 for (const [name, variable] of [
