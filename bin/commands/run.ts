@@ -22,7 +22,9 @@ const processTerminal: Terminal = {
 /** The whole command line. Commander ends no process and prints no error here: `runCommand` does, in one line. */
 function createProgram(terminal: Terminal): Command {
   const program = new Command('fieldloom')
-    .description('logins, users, ponds, roasts and the database of a Fieldloom gateway, whether or not it runs')
+    .description(
+      'logins, users, ponds, roasts and the database of a Fieldloom gateway, whether or not it runs',
+    )
     .option('--json', 'print one JSON document')
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.problem, outputError: () => {} })

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import { composeFlows, type FlowNode } from '../../bin/compose.js';
 import type { Gateway } from './gateway.js';
+import { checkDescribed, type Method } from './openapi.js';
 
 const FLOWS = join(__dirname, '../../../flows');
 const KEPT = ['fieldloom-store', 'fieldloom-access', 'fieldloom-connection', 'fieldloom-broker'];
@@ -156,7 +157,7 @@ export class Hardware {
   }
 }
 
-/** Asks the gateway over REST. */
+/** Asks the gateway over REST, and holds the answer against its description. */
 export async function askRoast(gateway: Gateway, method: string, path: string, body?: unknown) {
   const answer = await fetch(gateway.url + path, {
     method,
@@ -165,5 +166,8 @@ export async function askRoast(gateway: Gateway, method: string, path: string, b
   });
   const text = await answer.text();
   // biome-ignore lint/suspicious/noExplicitAny: whatever JSON it is
-  return { status: answer.status, body: (text === '' ? undefined : JSON.parse(text)) as any };
+  const parsed = (text === '' ? undefined : JSON.parse(text)) as any;
+  const described = path.replace(/\?.*/, '').replace(/^(\/api\/\w+\/)[^/]+/, '$1{id}');
+  checkDescribed(described, method.toLowerCase() as Method, answer.status, parsed);
+  return { status: answer.status, body: parsed };
 }

@@ -3,7 +3,13 @@ import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { Gateway } from '../support/gateway.js';
 import { addUser } from '../support/pond-flow.js';
-import { askRoast, Hardware, installRoastFlow, type LiveMessage, RoastSocket } from '../support/roast-gateway.js';
+import {
+  askRoast,
+  Hardware,
+  installRoastFlow,
+  type LiveMessage,
+  RoastSocket,
+} from '../support/roast-gateway.js';
 
 interface Session {
   state: string;
@@ -69,9 +75,18 @@ describe('a roast in a gateway', function () {
     const times = now.temperatures.map(({ timestamp_ms }) => timestamp_ms);
     // A reading is shown at once and stored within milliseconds: of those, the kill may take the last.
     const shown = seen.map(({ timestamp_ms }) => timestamp_ms);
-    assert.deepEqual(shown.slice(0, -1).filter((time) => !times.includes(time)), []);
-    assert.deepEqual(times, times.toSorted((a, b) => a - b));
-    assert.deepEqual(now.events.map(({ event_type }) => event_type), ['FCs']);
+    assert.deepEqual(
+      shown.slice(0, -1).filter((time) => !times.includes(time)),
+      [],
+    );
+    assert.deepEqual(
+      times,
+      times.toSorted((a, b) => a - b),
+    );
+    assert.deepEqual(
+      now.events.map(({ event_type }) => event_type),
+      ['FCs'],
+    );
     await after.end();
   });
 
@@ -83,7 +98,13 @@ describe('a roast in a gateway', function () {
       assert.equal(client.closed, 1009);
     }
     const client = await RoastSocket.open(gateway.url, 'm1');
-    for (const frame of ['', '{', '\u0000', '{"type":"command","action":"explode"}', '[[[[[[[[[[[[[[[[[[[[[[']) {
+    for (const frame of [
+      '',
+      '{',
+      '\u0000',
+      '{"type":"command","action":"explode"}',
+      '[[[[[[[[[[[[[[[[[[[[[[',
+    ]) {
       client.socket.send(frame);
       const answer = await client.until(({ type }) => type === 'error');
       assert.equal(answer['code'], 'INVALID_MESSAGE');
@@ -97,22 +118,32 @@ describe('a roast in a gateway', function () {
   it('says MACHINE_NOT_FOUND and closes with 4404 for a machine that is not there', async () => {
     const client = await RoastSocket.open(gateway.url, 'nobody');
     const answer = await client.next();
-    assert.deepEqual([answer.type, answer['code'], answer['recoverable']], ['error', 'MACHINE_NOT_FOUND', false]);
+    assert.deepEqual(
+      [answer.type, answer['code'], answer['recoverable']],
+      ['error', 'MACHINE_NOT_FOUND', false],
+    );
     if (client.closed === undefined) await once(client.socket, 'close');
     assert.equal(client.closed, 4404);
   });
 
   it('answers the endpoints for machines and profiles with the right status', async () => {
-    const status = async (method: string, path: string, body?: unknown) => (await ask(method, path, body)).status;
+    const status = async (method: string, path: string, body?: unknown) =>
+      (await ask(method, path, body)).status;
     assert.equal(await status('POST', '/api/machines', { id: 'm1', name: 'Drum', driver: 'flow' }), 409);
     assert.equal(await status('POST', '/api/machines', { name: 'Drum', driver: 'steam' }), 400);
     assert.equal(await status('POST', '/api/machines', { name: 'Drum', driver: 'modbus' }), 400);
     const { status: made, body } = await ask('POST', '/api/machines', { name: 'Test', driver: 'simulator' });
     assert.equal(made, 201);
-    assert.equal(await status('PUT', `/api/machines/${body.id}`, { name: 'Sample', driver: 'simulator' }), 200);
+    assert.equal(
+      await status('PUT', `/api/machines/${body.id}`, { name: 'Sample', driver: 'simulator' }),
+      200,
+    );
     assert.equal((await ask('GET', `/api/machines/${body.id}`)).body.name, 'Sample');
     const { items } = (await ask('GET', '/api/machines')).body;
-    assert.deepEqual(items.map(({ name }: { name: string }) => name), ['Sample', 'Drum']);
+    assert.deepEqual(
+      items.map(({ name }: { name: string }) => name),
+      ['Sample', 'Drum'],
+    );
     assert.equal(await status('POST', `/api/machines/${body.id}/connect`), 200);
     assert.equal(await status('POST', `/api/machines/${body.id}/disconnect`), 200);
     assert.equal(await status('DELETE', `/api/machines/${body.id}`), 204);
@@ -121,7 +152,12 @@ describe('a roast in a gateway', function () {
     assert.equal(await status('POST', '/api/profiles', { machine_id: 'm1', name: 'x' }), 409, 'not finished');
     assert.equal(await status('POST', '/api/profiles', { machine_id: 'none', name: 'x' }), 404);
     assert.equal(await status('POST', '/api/profiles', { machine_id: 'm1' }), 400);
-    const whole = { format: 'fieldloom-roast', version: 1, title: 'Old', samples: [{ timestamp_ms: 0, bt: 20 }] };
+    const whole = {
+      format: 'fieldloom-roast',
+      version: 1,
+      title: 'Old',
+      samples: [{ timestamp_ms: 0, bt: 20 }],
+    };
     const saved = await ask('POST', '/api/profiles', whole);
     assert.equal(saved.status, 201);
     assert.equal((await ask('GET', `/api/profiles/${saved.body.id}`)).body.title, 'Old');

@@ -71,7 +71,10 @@ describe('roasts in the store', () => {
     assert.deepEqual([first?.connected, first?.sessionId], [true, null]);
     assert.equal(second?.definition.id, 'a');
     await roasts.removeMachine('m1');
-    assert.deepEqual((await roasts.machines()).map((each) => each.definition.id), ['a']);
+    assert.deepEqual(
+      (await roasts.machines()).map((each) => each.definition.id),
+      ['a'],
+    );
   });
 
   it('keep a session reading by reading, for another process to go on with', async () => {
@@ -89,12 +92,22 @@ describe('roasts in the store', () => {
 
     const other = roastStore(await opened(url));
     const stored = { sessionId: 'roast', phase: 'recording', startedAt: 1_700_000_000_000, endedMs: null };
-    const parts = { leadIn, points, events: [event], controls: [{ timeMs: 700, channel: 'burner', value: 0.7 }] };
+    const parts = {
+      leadIn,
+      points,
+      events: [event],
+      controls: [{ timeMs: 700, channel: 'burner', value: 0.7 }],
+    };
     assert.deepEqual(await other.session('roast'), { ...stored, ...parts });
     assert.equal((await other.machines())[0]?.sessionId, 'roast');
     assert.equal(await other.session('watch'), undefined, 'what only monitored is forgotten');
     await other.endSession('roast', 3_000);
-    assert.deepEqual(await other.session('roast'), { ...stored, phase: 'finished', endedMs: 3_000, ...parts });
+    assert.deepEqual(await other.session('roast'), {
+      ...stored,
+      phase: 'finished',
+      endedMs: 3_000,
+      ...parts,
+    });
     await other.leaveSession('m1');
     assert.equal((await other.machines())[0]?.sessionId, null);
     assert.ok(await other.session('roast'), 'what was recorded stays');
