@@ -7,6 +7,7 @@ import { benchCommands } from './commands.js';
 import { benchFleet } from './fleet.js';
 import { benchImages } from './images.js';
 import { benchIngest } from './ingest.js';
+import { benchRoastLive } from './roast-live.js';
 import { benchRollout } from './rollout.js';
 
 const PEERS = join(__dirname, '../../bench/peers');
@@ -63,6 +64,16 @@ program
   .description('a staged firmware rollout to its end, against a bare publisher of as many messages')
   .addOption(new Option('--controllers <n>', 'controllers').default(10_000).argParser(whole))
   .action((options: { controllers: number }) => benchRollout(options));
+
+program
+  .command('roast-live')
+  .description(
+    'how late readings of roasts are at many watchers, and their bytes on the wire against polling',
+  )
+  .addOption(new Option('--watchers <n>', 'watchers, over all machines').default(100).argParser(whole))
+  .addOption(new Option('--machines <n>', 'machines at 10 readings a second').default(4).argParser(whole))
+  .addOption(new Option('--seconds <n>', 'seconds measured').default(20).argParser(whole))
+  .action((options: { watchers: number; machines: number; seconds: number }) => benchRoastLive(options));
 
 program.parseAsync().then(
   () => process.exit(0),
