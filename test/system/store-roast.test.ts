@@ -3,6 +3,7 @@ import { hasCode } from '../../lib/core/errors.js';
 import type { StoredEvent } from '../../lib/roast/ports.js';
 import { NO_NOTES, type Profile } from '../../lib/roast/profile.js';
 import type { Point } from '../../lib/roast/session.js';
+import { startRetention } from '../../lib/store/retention.js';
 import { roastStore } from '../../lib/store/roast.js';
 import { roastProfiles } from '../../lib/store/roast-profiles.js';
 import { fakeClock } from '../support/fake-clock.js';
@@ -126,5 +127,37 @@ describe('roasts in the store', () => {
     await profiles.remove(first.id);
     await assert.rejects(profiles.remove(first.id), (error) => hasCode(error, 'not_found'));
     assert.equal(await profiles.find(first.id), undefined);
+  });
+
+  it('forget a recording that was left 30 days ago, and none that a machine still has', async () => {
+    const clock = fakeClock();
+    const store = await opened();
+    const roasts = roastStore(store, { clock });
+    const begin = async (sessionId: string) => {
+      await roasts.beginSession({
+        ...{ sessionId, machineId: 'm1', phase: 'recording', startedAt: clock.now(), leadIn: [] },
+      });
+      for (let reading = 0; reading < 600; reading += 1) void roasts.addPoint(sessionId, point(reading));
+      await roasts.addEvent(sessionId, event);
+      await roasts.addControl(sessionId, 1, { timeMs: 0, channel: 'burner', value: 1 });
+    };
+    await roasts.addMachine(definition);
+    await begin('old');
+    await roasts.leaveSession('m1');
+    await begin('still there');
+    clock.advance(31 * 86_400_000);
+    const retention = startRetention(store, { clock });
+    try {
+      await retention.run();
+    } finally {
+      await retention.stop();
+    }
+    assert.equal(await roasts.session('old'), undefined);
+    assert.equal((await roasts.session('still there'))?.points.length, 600);
+    const left = (table: 'roast_point' | 'roast_event' | 'roast_control') =>
+      store.db.selectFrom(table).select('session_id').where('session_id', '=', 'old').execute();
+    for (const table of ['roast_point', 'roast_event', 'roast_control'] as const) {
+      assert.deepEqual(await left(table), [], table);
+    }
   });
 });
