@@ -8,6 +8,7 @@ import { benchFleet } from './fleet.js';
 import { benchHistory } from './history.js';
 import { benchImages } from './images.js';
 import { benchIngest, type IngestOptions } from './ingest.js';
+import { benchRoastLive } from './roast-live.js';
 import { benchRollout } from './rollout.js';
 
 const PEERS = join(__dirname, '../../bench/peers');
@@ -74,6 +75,16 @@ program
   .description('a staged firmware rollout to its end, against a bare publisher of as many messages')
   .addOption(new Option('--controllers <n>', 'controllers').default(10_000).argParser(whole))
   .action((options: { controllers: number }) => benchRollout(options));
+
+program
+  .command('roast-live')
+  .description(
+    'how late readings of roasts are at many watchers, and their bytes on the wire against polling',
+  )
+  .addOption(new Option('--watchers <n>', 'watchers, over all machines').default(100).argParser(whole))
+  .addOption(new Option('--machines <n>', 'machines at 10 readings a second').default(4).argParser(whole))
+  .addOption(new Option('--seconds <n>', 'seconds measured').default(20).argParser(whole))
+  .action((options: { watchers: number; machines: number; seconds: number }) => benchRoastLive(options));
 
 program.parseAsync().then(
   () => process.exit(0),

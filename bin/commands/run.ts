@@ -5,6 +5,7 @@ import { accessCommands } from './access.js';
 import type { Terminal } from './context.js';
 import { databaseCommands } from './database.js';
 import { pondCommands } from './pond.js';
+import { roastCommands } from './roast.js';
 import { userCommands } from './user.js';
 
 const EXIT_FAILURE = 1;
@@ -21,7 +22,9 @@ const processTerminal: Terminal = {
 /** The whole command line. Commander ends no process and prints no error here: `runCommand` does, in one line. */
 function createProgram(terminal: Terminal): Command {
   const program = new Command('fieldloom')
-    .description('logins, users, ponds and the database of a Fieldloom gateway, whether or not it runs')
+    .description(
+      'logins, users, ponds, roasts and the database of a Fieldloom gateway, whether or not it runs',
+    )
     .option('--json', 'print one JSON document')
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.problem, outputError: () => {} })
@@ -33,6 +36,7 @@ function createProgram(terminal: Terminal): Command {
   accessCommands(program, terminal);
   userCommands(program, terminal);
   pondCommands(program, terminal);
+  roastCommands(program, terminal);
   databaseCommands(program, terminal);
   for (const group of program.commands) {
     for (const command of [group, ...group.commands]) command.option('--json', 'print one JSON document');

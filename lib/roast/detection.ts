@@ -44,8 +44,17 @@ export interface DetectionState {
 
 export type DetectionInput =
   | { readonly type: 'sample'; readonly sample: Sample }
-  /** A person says that it happened at `timeMs`; `nowMs` is when they said so, on the clock of the samples. */
-  | { readonly type: 'mark'; readonly event: EventType; readonly timeMs: number; readonly nowMs: number };
+  /**
+   * Somebody says that it happened at `timeMs`; `nowMs` is when they said so, on the clock of the samples. `detected`:
+   * not a person but a sensor, such as one that hears the crack.
+   */
+  | {
+      readonly type: 'mark';
+      readonly event: EventType;
+      readonly timeMs: number;
+      readonly nowMs: number;
+      readonly source?: RoastEvent['source'];
+    };
 
 /** To be stored and told, in this order. */
 export type DetectionEffect = { readonly type: 'event'; readonly event: RoastEvent };
@@ -94,9 +103,16 @@ export function checkDetectionSettings({ dryEndC }: DetectionSettings): void {
   throw new FieldloomError('invalid_setting', `dry end is ${dryEndC} °C: accepted is 100 to 200`);
 }
 
-/** A session begins. */
-export function newDetection(): DetectionState {
-  return { phase: 'preheat', events: [], recent: [], turning: null };
+/** A session begins. @param leadIn what was seen before it, on its clock: a CHARGE that comes soon is found by it */
+export function newDetection(leadIn: readonly Sample[] = []): DetectionState {
+  return { phase: 'preheat', events: [], recent: leadIn, turning: null };
+}
+
+/** As much of what was seen as `newDetection` has a use for. */
+export function leadInWith(leadIn: readonly Sample[], sample: Sample): readonly Sample[] {
+  const last = leadIn.at(-1);
+  const tooClose = last !== undefined && sample.timeMs - last.timeMs < CLOSEST_MS;
+  return sample.bt === null || tooClose ? leadIn : remember(leadIn, sample);
 }
 
 /** One sample or mark more. Pure: the same inputs give the same events, and times shifted give events shifted. */
@@ -154,8 +170,8 @@ function nearest(samples: readonly Sample[], timeMs: number) {
 }
 
 function mark(state: DetectionState, input: Extract<DetectionInput, { type: 'mark' }>): DetectionStep {
-  const { event: type, timeMs, nowMs } = input;
-  const step = record(state, { type, source: 'marked', timeMs, knownMs: nowMs });
+  const { event: type, timeMs, nowMs, source = 'marked' } = input;
+  const step = record(state, { type, source, timeMs, knownMs: nowMs });
   if (type === 'DROP') return { ...step, state: { ...step.state, phase: 'dropped' } };
   if (type === 'CHARGE' && state.phase !== 'dropped') {
     // What has been sampled since is looked at again, so that a mark may come late.

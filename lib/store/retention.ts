@@ -6,11 +6,12 @@ import { commandRetention } from './command-retention.js';
 import { type DeviceRetentionSettings, deviceRetention } from './device-retention.js';
 import { firmwareRetention } from './firmware-retention.js';
 import { prepare } from './prepared.js';
+import { type RoastRetentionSettings, roastRetention } from './roast-retention.js';
 import type { Statement, Store } from './store.js';
 
 const DAY_MS = 86_400_000;
 
-export interface RetentionSettings extends DeviceRetentionSettings {
+export interface RetentionSettings extends DeviceRetentionSettings, RoastRetentionSettings {
   /** How long rows are kept, ms. */
   messageMs: number;
   stateChangeMs: number;
@@ -39,6 +40,7 @@ export const RETENTION: RetentionSettings = {
   idempotencyMs: DAY_MS,
   readingMs: 400 * DAY_MS,
   alertMs: 400 * DAY_MS,
+  recordingMs: 30 * DAY_MS,
   deadLetterBytes: 256 * 1024 * 1024,
   everyMs: 60_000,
 };
@@ -58,7 +60,8 @@ const TIME: Record<AgingTable, string> = {
 };
 
 type Deleted = Record<AgingTable | 'device_command' | 'command_idempotency' | 'firmware', number> &
-  Awaited<ReturnType<ReturnType<typeof deviceRetention>>>;
+  Awaited<ReturnType<ReturnType<typeof deviceRetention>>> &
+  Awaited<ReturnType<ReturnType<typeof roastRetention>>>;
 
 export interface Retention {
   /** One run, now. @returns rows deleted, by table */
@@ -89,6 +92,7 @@ export function startRetention(
   const commands = commandRetention(store, BATCH);
   const deleteRollouts = firmwareRetention(store, BATCH);
   const deleteOfDevices = deviceRetention(store, settings);
+  const deleteOfRoasts = roastRetention(store, settings);
   let stopped = false;
   let timer: Timer | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
@@ -143,7 +147,11 @@ export function startRetention(
       excess -= size;
       return goes;
     });
-    return { ...deleted, ...(await deleteOfDevices(now, () => stopped)) };
+    return {
+      ...deleted,
+      ...(await deleteOfDevices(now, () => stopped)),
+      ...(await deleteOfRoasts(now, () => stopped)),
+    };
   }
 
   function runAndWait(): void {

@@ -1,6 +1,7 @@
 import type { CommandTables } from './command-tables.js';
 import type { DeviceTables } from './device-tables.js';
 import type { FirmwareTables } from './firmware-tables.js';
+import type { RoastTables } from './roast-tables.js';
 import type { SolarTables } from './solar-tables.js';
 
 /**
@@ -10,7 +11,7 @@ import type { SolarTables } from './solar-tables.js';
  * MQTT topics and filters may have 65,535 bytes, more than a key of MySQL can hold: where one is a key, the key is
  * a `..._key` column with its SHA-256 (`textKey` of ids.ts), beside the text itself.
  */
-export interface Tables extends CommandTables, DeviceTables, FirmwareTables, SolarTables {
+export interface Tables extends CommandTables, DeviceTables, FirmwareTables, RoastTables, SolarTables {
   laundry_controller: LaundryControllerTable;
   laundry_machine: LaundryMachineTable;
   laundry_state_change: LaundryStateChangeTable;

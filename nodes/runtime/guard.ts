@@ -78,6 +78,26 @@ export async function whoAsks(
   return token === undefined ? guard.redeem(ticket as string) : guard.verify(token);
 }
 
+/** A page of this host, one of the listed, or no page at all (a program sends no Origin). */
+export function originAllowed({ headers }: IncomingMessage, guard: Guard | undefined): boolean {
+  const { origin, host } = headers;
+  if (origin === undefined) return true;
+  if (guard?.origins.includes(origin)) return true;
+  return URL.canParse(origin) && new URL(origin).host === host;
+}
+
+/**
+ * Where no token is wanted, nothing but the origin tells our own page from another site's that sends a form here.
+ * @throws FieldloomError forbidden
+ */
+export function mayActWithoutToken(guard: Guard | undefined, request: IncomingMessage) {
+  if (originAllowed(request, guard)) return;
+  throw new FieldloomError(
+    'forbidden',
+    `a page of ${request.headers.origin?.slice(0, 256)} may not do this without a token`,
+  );
+}
+
 /**
  * @throws FieldloomError unauthenticated where reading without a token is not open, or the request came by a name that
  *   may be another site's

@@ -4,7 +4,7 @@ import { asError, FieldloomError } from '../../lib/core/errors.js';
 import { problem } from '../../lib/web/problem.js';
 import type { Answer, FailedRequest, Route } from '../../lib/web/route.js';
 import { createPathTable, isApiPath } from '../../lib/web/router.js';
-import { guardOf, mayReadWithoutToken, whoAsks } from './guard.js';
+import { guardOf, mayActWithoutToken, mayReadWithoutToken, whoAsks } from './guard.js';
 import { readFormBody, readJsonBody } from './http-body.js';
 import { bodyStream, dropBody, sendStream } from './http-stream.js';
 
@@ -72,8 +72,10 @@ function createRegistry(RED: NodeAPI): Registry {
     const guard = guardOf(RED);
     const principal = await whoAsks(guard, request);
     if (principal === undefined) {
-      if (route.access === 'read') mayReadWithoutToken(guard, request);
-      else if (route.access !== 'open') throw new FieldloomError('unauthenticated', 'a token is wanted');
+      if (route.access === 'read') {
+        mayReadWithoutToken(guard, request);
+        if (route.method !== 'GET') mayActWithoutToken(guard, request);
+      } else if (route.access !== 'open') throw new FieldloomError('unauthenticated', 'a token is wanted');
     } else if (route.access === 'admin' && !principal.admin) {
       throw new FieldloomError('forbidden', 'only an admin may do this');
     }

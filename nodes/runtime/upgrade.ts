@@ -4,7 +4,7 @@ import type { NodeAPI } from 'node-red';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { UserPrincipal } from '../../lib/access/principal.js';
 import { createPathTable, type PathTable } from '../../lib/web/router.js';
-import { type Guard, guardOf, mayReadWithoutToken, whoAsks } from './guard.js';
+import { guardOf, mayReadWithoutToken, originAllowed, whoAsks } from './guard.js';
 
 export interface UpgradeRequest {
   parameters: Record<string, string>;
@@ -43,14 +43,6 @@ function refuse(socket: Duplex, status: keyof typeof PHRASES) {
   socket.end(
     `HTTP/1.1 ${status} ${PHRASES[status]}\r\n${challenge}Connection: close\r\nContent-Length: 0\r\n\r\n`,
   );
-}
-
-/** A page of this host, one of the listed, or no page at all (a program sends no Origin). */
-function originAllowed(request: IncomingMessage, guard: Guard | undefined): boolean {
-  const { origin, host } = request.headers;
-  if (origin === undefined) return true;
-  if (guard?.origins.includes(origin)) return true;
-  return URL.canParse(origin) && new URL(origin).host === host;
 }
 
 /** The path below Node-RED's httpNodeRoot; undefined for a path elsewhere. */

@@ -11,6 +11,7 @@ const SUITES = [
   '../system/store-pond.test.js',
   '../system/store-firmware.test.js',
   '../system/store-solar.test.js',
+  '../system/store-roast.test.js',
 ];
 
 for (const [name, variable] of [

@@ -5,7 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { parse } from 'yaml';
 
-export type Method = 'get' | 'post' | 'delete';
+export type Method = 'get' | 'post' | 'put' | 'delete';
 
 interface Response {
   $ref?: string;
@@ -28,7 +28,7 @@ export function describedBelow(root: string): [path: string, method: Method][] {
   return Object.entries(description.paths)
     .filter(([path]) => path.startsWith(root))
     .flatMap(([path, methods]) =>
-      (['get', 'post', 'delete'] as const)
+      (['get', 'post', 'put', 'delete'] as const)
         .filter((method) => methods[method] !== undefined)
         .map((method): [string, Method] => [path, method]),
     );

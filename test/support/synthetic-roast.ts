@@ -1,4 +1,5 @@
 import type { Sample } from '../../lib/roast/reading.js';
+import { approach, probeFeels, ROOM_C } from '../../lib/roast/thermal-model.js';
 import type { Random } from './random.js';
 
 /** A roast that never was, whose breaks are known because they were put there. */
@@ -60,7 +61,6 @@ export function randomPlan(random: Random): RoastPlan {
 }
 
 const INTEGRATION_S = 0.1;
-const ROOM_C = 22;
 const AFTER_S = 90;
 
 /** Air, beans and probe, each following the one before. */
@@ -83,15 +83,15 @@ export function synthesize(plan: RoastPlan, random: Random): SyntheticRoast {
       feels = air;
     } else if (time < drop) {
       const aim = cutting ? finish - plan.cutC : finish;
-      air += ((aim - air) / 40) * INTEGRATION_S;
-      beans += ((air - beans) / plan.beansS) * INTEGRATION_S;
-      feels = plan.amongBeans * beans + (1 - plan.amongBeans) * air;
+      air = approach(air, aim, 40, INTEGRATION_S);
+      beans = approach(beans, air, plan.beansS, INTEGRATION_S);
+      feels = probeFeels(beans, air, plan.amongBeans);
     } else {
       // The door is open and the probe hangs in the air of an emptied drum.
-      air += ((100 - air) / 60) * INTEGRATION_S;
+      air = approach(air, 100, 60, INTEGRATION_S);
       feels = Math.min(air, 150);
     }
-    probe += ((feels - probe) / plan.probeS) * INTEGRATION_S;
+    probe = approach(probe, feels, plan.probeS, INTEGRATION_S);
     if (time < next) continue;
     const seen = (celsius: number) =>
       Math.round((celsius + plan.noiseC * random.normal()) / plan.stepC) * plan.stepC;

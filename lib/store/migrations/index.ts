@@ -7,6 +7,7 @@ import { firmware } from './0005-firmware.js';
 import { firmwareImage } from './0006-firmware-image.js';
 import { solar } from './0007-solar.js';
 import { accessMosquitto } from './0008-access-mosquitto.js';
+import { roast } from './0009-roast.js';
 import type { ColumnTypes } from './column-types.js';
 
 /** In their order. A name that has been released never changes, nor does what it does. */
@@ -20,4 +21,5 @@ export const MIGRATIONS: Readonly<Record<string, (db: Kysely<never>, types: Colu
     '0006-firmware-image': firmwareImage,
     '0007-solar': solar,
     '0008-access-mosquitto': accessMosquitto,
+    '0009-roast': roast,
   };

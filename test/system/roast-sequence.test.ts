@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { Gateway } from '../support/gateway.js';
+import { askRoast, Hardware, installRoastFlow, RoastSocket } from '../support/roast-gateway.js';
+
+describe('a typical roast, as the protocol writes it down', function () {
+  this.timeout(60_000);
+  let gateway: Gateway;
+  let hardware: Hardware | undefined;
+  const ask = (method: string, path: string, body?: unknown) => askRoast(gateway, method, path, body);
+
+  before(async () => {
+    gateway = await Gateway.create();
+    await installRoastFlow(gateway);
+    await gateway.start();
+  });
+  after(async () => {
+    hardware?.stop();
+    await gateway.remove();
+  });
+
+  it('goes message for message from connect to the saved profile', async () => {
+    const made = await ask('POST', '/api/machines', {
+      ...{ id: 'm1', name: 'Drum', driver: 'flow', sampling_interval_ms: 1000 },
+    });
+    assert.equal(made.status, 201);
+    assert.equal((await ask('POST', '/api/machines/m1/connect')).status, 200);
+    hardware = new Hardware(gateway, 'm1');
+
+    const browser = await RoastSocket.open(gateway.url, 'm1');
+    assert.deepEqual(await browser.next(), {
+      ...{ type: 'connection', driver_state: 'connected', driver_name: 'Flow', message: '' },
+    });
+    const idle = await browser.next();
+    assert.deepEqual([idle.type, idle['state'], idle['session_id']], ['state', 'idle', null]);
+
+    browser.say({ type: 'command', action: 'start_monitoring' });
+    const monitoring = await browser.next();
+    assert.deepEqual(
+      [monitoring.type, monitoring['state'], monitoring['previous_state'], monitoring['lock']],
+      ['state', 'monitoring', 'idle', 'yours'],
+    );
+    const reading = await browser.until(({ type }) => type === 'temperature');
+    assert.deepEqual([reading['bt'], reading['et']], [200, 210.5]);
+    assert.deepEqual(Object.keys(reading).sort(), [
+      ...['bt', 'bt_ror', 'et', 'et_ror', 'extra_channels', 'timestamp_ms', 'type'],
+    ]);
+
+    browser.say({ type: 'command', action: 'start_recording' });
+    const recording = await browser.next();
+    assert.deepEqual([recording['state'], recording['previous_state']], ['recording', 'monitoring']);
+    assert.notEqual(recording['session_id'], monitoring['session_id'], 'another clock');
+    const first = await browser.until(({ type }) => type === 'temperature');
+    assert.ok(first.timestamp_ms < 1000, 'time begins anew');
+
+    // No break can be told of a line that is not there yet.
+    await browser.until(({ type, timestamp_ms }) => type === 'temperature' && timestamp_ms >= 5000);
+    hardware.charge();
+    const charge = await browser.next();
+    assert.deepEqual([charge.type, charge['event_type'], charge['auto_detected']], ['event', 'CHARGE', true]);
+    assert.ok(Math.abs((charge['bt_at_event'] as number) - 200) < 5);
+    assert.ok(charge.timestamp_ms < (charge['detected_at_ms'] as number), 'it is backdated to the break');
+
+    browser.say({ type: 'control', channel: 'burner', value: 0.7 });
+    assert.deepEqual(await browser.next(), {
+      ...{ type: 'control_ack', channel: 'burner', value: 0.7, applied: true, message: '' },
+    });
+    assert.deepEqual(await hardware.written(), [['m1', 'burner', 0.7]]);
+
+    await hardware.send({ event: 'FCs' });
+    const crack = await browser.next();
+    assert.deepEqual([crack['event_type'], crack['auto_detected']], ['FCs', true]);
+
+    browser.say({ type: 'command', action: 'mark_event', event_type: 'DROP' });
+    const drop = await browser.next();
+    assert.deepEqual([drop['event_type'], drop['auto_detected']], ['DROP', false]);
+
+    browser.say({ type: 'command', action: 'stop_recording' });
+    const finished = await browser.next();
+    assert.deepEqual([finished['state'], finished['previous_state']], ['finished', 'recording']);
+    assert.equal(finished['session_id'], recording['session_id']);
+
+    const saved = await ask('POST', '/api/profiles', { machine_id: 'm1', name: 'Yirgacheffe' });
+    assert.equal(saved.status, 201);
+    const profile = (await ask('GET', `/api/profiles/${saved.body.id}`)).body;
+    assert.equal(profile.name, 'Yirgacheffe');
+    assert.deepEqual(
+      profile.events.map(({ event_type }: { event_type: string }) => event_type),
+      ['CHARGE', 'FCs', 'DROP'],
+    );
+    assert.equal(profile.controls[0].channel, 'burner');
+    const seen = browser.all.filter(({ type, timestamp_ms }) => type === 'temperature' && timestamp_ms >= 0);
+    const recorded = seen.slice(seen.findIndex(({ timestamp_ms }) => timestamp_ms === first.timestamp_ms));
+    assert.deepEqual(
+      profile.samples.map(({ timestamp_ms, bt }: { timestamp_ms: number; bt: number }) => [timestamp_ms, bt]),
+      recorded.map(({ timestamp_ms, bt }) => [timestamp_ms, bt]),
+      'what was saved is what was seen',
+    );
+    for (const format of ['alog', 'csv', 'json']) {
+      const answer = await fetch(`${gateway.url}/api/profiles/${saved.body.id}/export?format=${format}`);
+      assert.equal(answer.status, 200);
+      assert.match(answer.headers.get('content-disposition') ?? '', new RegExp(`Yirgacheffe\\.${format}`));
+    }
+    await browser.end();
+  });
+});
