@@ -3,6 +3,7 @@ import type { UserPrincipal } from '../../lib/access/principal.js';
 import type { Clock } from '../../lib/core/clock.js';
 import { asError, FieldloomError, hasCode } from '../../lib/core/errors.js';
 import type { Log } from '../../lib/core/log.js';
+import { isTopicLevel } from '../../lib/core/topic.js';
 import type { SolarListener } from '../../lib/solar/backend-ports.js';
 import type { MachineIds } from '../../lib/solar/ports.js';
 import { formatChange, formatStatus, formatTelemetry } from '../../lib/solar/rest-format.js';
@@ -63,6 +64,8 @@ export function createMachineFeeds({ telemetry, clock, log }: MachineFeedsOption
   async function companyOf(machineId: string, viewer: Viewer, asked: string | null): Promise<string> {
     if (asked !== null && asked !== '') {
       if (!maySee(viewer, asked)) throw new FieldloomError('forbidden', 'not one of your companies');
+      // A slash would make another pair of it.
+      if (!isTopicLevel(asked)) throw new FieldloomError('not_found', 'unknown');
       return asked;
     }
     const companies = await (await telemetry().queries()).companiesWith(machineId);

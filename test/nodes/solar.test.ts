@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import helper from 'node-red-node-test-helper';
 import { WebSocket } from 'ws';
-import { openStore } from '../../lib/store/open.js';
 import { solarStore } from '../../lib/store/solar.js';
 import accessNode from '../../nodes/access/access.js';
 import commandNode from '../../nodes/device-command/device-command.js';
@@ -12,7 +11,7 @@ import storeNode from '../../nodes/store/store.js';
 import telemetryNode from '../../nodes/telemetry-store/telemetry-store.js';
 import { errorsOf, loadFlow, startRuntime, stopRuntime } from '../support/flow.js';
 import { IDS, STATUS, TELEMETRY, topicOf } from '../support/solar.js';
-import { cleanUp, temporaryFolder, temporaryUrl } from '../support/store.js';
+import { cleanUp, opened, temporaryFolder, temporaryUrl } from '../support/store.js';
 
 const OUTPUTS = ['telemetry', 'status', 'refused'];
 
@@ -53,7 +52,7 @@ describe('the nodes of solar machines', () => {
   it('take the document’s messages from a wire, tell of them, and are done when the row is committed', async () => {
     const { send, message, received } = await load();
     await send('t', say('telemetry', TELEMETRY));
-    const reader = solarStore(await openStore(url));
+    const reader = solarStore(await opened(url));
     const machine = await reader.machineOf(IDS);
     assert.equal((await reader.telemetry(machine?.number ?? 0)).items.length, 1);
     const first = (await message('telemetry')).payload as Record<string, unknown>;

@@ -272,12 +272,26 @@ describe('solar machines at a gateway', function () {
       for (const path of ['/realtime/only', '/realtime/none']) {
         assert.equal(await follow(path, 'eve').end(), 4404, path);
       }
-      for (const path of ['/realtime/only?company=1', '/realtime/none?company=1']) {
+      for (const path of [
+        '/realtime/only?company=1',
+        '/realtime/none?company=1',
+        '/realtime/y?company=1%2Fx',
+      ]) {
         assert.equal(await follow(path, 'eve').end(), 4403, path);
       }
       const unauthenticated = follow('/realtime/only');
       const [, response] = await once(unauthenticated.socket, 'unexpected-response');
       assert.equal((response as { statusCode: number }).statusCode, 401);
+    });
+
+    it('are not reached by ids with a slash in them, whoever asks', async () => {
+      for (const path of [
+        '/realtime/y?company=1%2Fonly',
+        '/realtime/1%2Fonly',
+        '/realtime/..%2Fonly?company=1',
+      ]) {
+        assert.equal(await follow(path, 'root').end(), 4404, path);
+      }
     });
 
     it('are told apart where the id is the same: by the token, or by ?company=', async () => {

@@ -248,6 +248,38 @@ describe('solar machines in the store', () => {
       await rollups.stop();
     });
 
+    it('by two gateways at once, while rows go on coming late', async () => {
+      const database = await opened();
+      const store = solarStore(database);
+      const { number } = await register(database);
+      const now = NINE + HOUR_MS;
+      const gateways = [rollupsOf(store, now), rollupsOf(store, now)];
+      const rows: TelemetryRow[] = [];
+      const put = async (its: TelemetryRow, late: boolean) => {
+        rows.push(its);
+        await store.append(append(its, { late }));
+      };
+      for (let index = 0; index < 60; index += 1) await put(row(number, NINE + index * 40_000, index), false);
+      for (let turn = 0; turn < 8; turn += 1) {
+        for (const rollups of gateways) rollups.expect(number, now);
+        await Promise.all([
+          ...gateways.map((rollups) => rollups.run()),
+          put(row(number, NINE + turn * 100_000, 1_000 + turn, { battery: turn }), true),
+        ]);
+      }
+      for (const rollups of gateways) await rollups.run();
+      assert.deepEqual(await store.marks(10), []);
+      const inOrder = [...rows].sort((a, b) => a.at - b.at || a.id - b.id);
+      for (const [resolution, size] of [
+        ['1m', MINUTE_MS],
+        ['1h', HOUR_MS],
+      ] as const) {
+        const found = plain((await store.buckets(number, resolution, { limit: 1000 })).items);
+        assert.deepEqual(sorted(found), sorted(summed(inOrder, size)), resolution);
+      }
+      for (const rollups of gateways) await rollups.stop();
+    });
+
     it('with 256 names at most, each of 128 characters, and sums that the databases can keep', async () => {
       const database = await opened();
       const store = solarStore(database);

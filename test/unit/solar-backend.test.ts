@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
+import type { Append } from '../../lib/solar/ports.js';
 import { deadLetters } from '../../lib/store/dead-letters.js';
+import { solarStore } from '../../lib/store/solar.js';
 import type { Store } from '../../lib/store/store.js';
 import { type FakeClock, fakeClock } from '../support/fake-clock.js';
 import { changesOf, IDS, type SolarSite, STATUS, solarSite, TELEMETRY, WILL } from '../support/solar.js';
@@ -303,6 +305,46 @@ describe('the solar backend', () => {
     const last = clock.now();
     await restart();
     assert.equal(site.backend.machine(IDS)?.lastSeen, last);
+  });
+
+  describe('has a minute rolled up again', () => {
+    const minute = (at: number) => Math.floor(at / 60_000) * 60_000;
+    const marked = async () => (await site.store.marks(10)).map((mark) => mark.minute);
+
+    it('where a message is older than a minute when it comes', async () => {
+      const at = clock.now() - 61 * SECOND;
+      await site.say('telemetry', { timestamp: clock.now() - 59 * SECOND, battery: 1 });
+      assert.deepEqual(await marked(), []);
+      await site.say('telemetry', { timestamp: at, battery: 1 });
+      assert.deepEqual(await marked(), [minute(at)]);
+      assert.equal(site.backend.counters.late, 1);
+    });
+
+    it('where a row was so long on its way into the store that its rollup may have missed it', async () => {
+      let letGo = () => {};
+      const held = new Promise<void>((resolve) => {
+        letGo = resolve;
+      });
+      const store = solarStore(database);
+      const slow = { ...store, append: (append: Append) => held.then(() => store.append(append)) };
+      const other = await solarSite(database, clock, {}, slow);
+      const at = clock.now();
+      const handled = other.say('telemetry', TELEMETRY);
+      await settled();
+      await advance(100 * SECOND);
+      letGo();
+      await handled;
+      assert.deepEqual(await marked(), [minute(at)]);
+      await other.backend.close();
+    });
+
+    it('where it is sent again after a kill that came between a row and its mark', async () => {
+      const message = { timestamp: clock.now(), battery: 1 };
+      await site.say('telemetry', message);
+      await advance(100 * SECOND);
+      await site.say('telemetry', message);
+      assert.deepEqual(await marked(), [minute(message.timestamp)]);
+    });
   });
 
   it('waits with what comes before it has loaded, and takes nothing once it is closed', async () => {
