@@ -72,6 +72,8 @@ export class LiveSession {
   #heardMs = 0;
   #silent = false;
   #silence: Timer | undefined;
+  /** Rows are written in their order: after this one there are all. */
+  #lastStored: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: LiveSessionOptions) {
@@ -115,7 +117,8 @@ export class LiveSession {
   }
 
   take({ takenMs, bt, et, extra }: DriverReading): void {
-    if (bt === null && et === null) return;
+    // What was read before this clock began says nothing of its rates.
+    if ((bt === null && et === null) || !this.sampling || takenMs < this.#state.zeroMs) return;
     this.#heardMs = this.#options.steadyNow();
     this.#silent = false;
     const rateOf = (probe: RateOfRise, celsius: number | null) =>
@@ -134,9 +137,11 @@ export class LiveSession {
     this.#keep(this.#options.store.addControl(sessionId as string, number, control));
   }
 
+  /** Fulfils when all is told and written, or the database takes too long. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#silence?.cancel();
+    this.#order.add(() => {}, this.#lastStored);
     await this.#order.done();
   }
 
@@ -227,6 +232,7 @@ export class LiveSession {
 
   /** A row that nobody waits for, or that is waited for elsewhere. */
   #keep(stored: Promise<void>): void {
+    this.#lastStored = stored;
     stored.catch((error: unknown) => {
       const { log, definition } = this.#options;
       if (!this.#closed) log.error(`${definition.id}: ${asError(error).message}`);

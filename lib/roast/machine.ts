@@ -97,7 +97,10 @@ export class RoastMachine {
         sampling: (wanted) => this.#sampler.sample(wanted),
         read: (bt, turned) => this.#players.reading(bt, turned),
         silent: () => {
-          this.#error('DRIVER_READ_FAILED', this.#problem || 'no reading for 5 s');
+          const { state } = this.#sampler;
+          const why =
+            state === 'connected' ? this.#problem || 'no reading for 5 s' : `the driver is ${state}`;
+          this.#error('DRIVER_READ_FAILED', why);
           this.#problem = '';
         },
         act: (action) => this.#act(action),

@@ -7,6 +7,8 @@ import type { DriverState } from './protocol.js';
 /** Between two attempts to connect (roast.md "Signal": sampling never stops by itself). */
 const RETRY = { firstMs: 1_000, maxMs: 30_000, jitter: 0.3 };
 const CONNECT_WITHIN_MS = 10_000;
+/** One that is closed is waited for no longer: the gateway wants to end. */
+const DISCONNECT_WITHIN_MS = 2_000;
 /** A read that takes longer hangs. */
 const READ_WITHIN_MS = 3_000;
 /** Reads that fail for so long: the connection is made anew. */
@@ -171,7 +173,7 @@ export function createSampler(options: SamplerOptions): Sampler {
       set('disconnected');
       await within(
         call(() => driver.disconnect()),
-        CONNECT_WITHIN_MS,
+        DISCONNECT_WITHIN_MS,
         'disconnecting',
       ).catch(() => {}); // it is given up either way
     },
