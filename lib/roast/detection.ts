@@ -142,6 +142,8 @@ function record(
   const before = effectiveEvents(state.events).get(event.type);
   const full: RoastEvent = {
     ...event,
+    // What is fitted to strange readings may lie ahead of them; nothing is known before it has happened.
+    timeMs: Math.min(event.timeMs, event.knownMs),
     number: state.events.length + 1,
     bt: at('bt'),
     et: at('et'),
