@@ -1,4 +1,5 @@
 import type { MqttClient } from 'mqtt';
+import type { Clock, Timer } from '../core/clock.js';
 import { FieldloomError } from '../core/errors.js';
 import type { QoS } from '../core/link.js';
 import type { Log } from '../core/log.js';
@@ -16,9 +17,17 @@ export interface WantedSubscription {
   close(): void;
 }
 
+/**
+ * How long a filter that nobody wants any more stays subscribed, ms. Nodes close one by one as the flows are deployed
+ * or the gateway ends: what is published until they are back must find the session still subscribed, so that the broker
+ * keeps it.
+ */
+const KEPT_MS = 30_000;
+
 /** Keeps the broker's subscriptions in line with what is wanted here, over connections that come and go. */
 export class BrokerSubscriptions {
   readonly #client: MqttClient;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #wanted = new Set<Wanted>();
   /** What the broker has granted in this session. */
@@ -27,9 +36,13 @@ export class BrokerSubscriptions {
   readonly #refused = new Set<string>();
   #connected = false;
   #asking = false;
+  #timer: Timer | undefined;
+  /** What is not wanted has been so for long enough. */
+  #mayGiveUp = false;
 
-  constructor(client: MqttClient, log: Log) {
+  constructor(client: MqttClient, clock: Clock, log: Log) {
     this.#client = client;
+    this.#clock = clock;
     this.#log = log;
   }
 
@@ -55,14 +68,19 @@ export class BrokerSubscriptions {
     return {
       registered,
       close: () => {
-        if (entry !== undefined) this.#wanted.delete(entry);
-        this.#synchronize();
+        if (entry === undefined || !this.#wanted.delete(entry)) return;
+        this.#timer?.cancel();
+        this.#timer = this.#clock.setTimer(() => {
+          this.#mayGiveUp = true;
+          this.#synchronize();
+        }, KEPT_MS);
       },
     };
   }
 
   close(): void {
     this.#connected = false;
+    this.#timer?.cancel();
     for (const { refused } of this.#wanted) refused(new FieldloomError('link_closed', 'the link is closed'));
     this.#wanted.clear();
   }
@@ -74,10 +92,14 @@ export class BrokerSubscriptions {
     const missing = [...target].find(
       ([filter, qos]) => this.#granted.get(filter) !== qos && !this.#refused.has(filter),
     );
+    if (missing !== undefined) {
+      this.#ask(...missing);
+      return;
+    }
+    this.#registered();
     const surplus = [...this.#granted.keys()].find((filter) => !target.has(filter));
-    if (missing !== undefined) this.#ask(...missing);
-    else if (surplus !== undefined) this.#giveUp(surplus);
-    else this.#registered();
+    if (surplus === undefined) this.#mayGiveUp = false;
+    else if (this.#mayGiveUp) this.#giveUp(surplus);
   }
 
   #registered(): void {

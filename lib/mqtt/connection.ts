@@ -85,7 +85,7 @@ class MqttConnection implements Connection {
       limit: options.maxUnacknowledged ?? 1000,
       log,
     });
-    this.#subscriptions = new BrokerSubscriptions(this.#client, log);
+    this.#subscriptions = new BrokerSubscriptions(this.#client, options.clock ?? systemClock, log);
     this.#listen();
     this.#outbox.start().catch((error: unknown) => {
       log.error(`the outbox cannot be read, publishes wait: ${asError(error).message}`);

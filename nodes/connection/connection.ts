@@ -114,8 +114,8 @@ export = (RED: NodeAPI): void => {
           const leaving = connection;
           if (leaving === undefined) return;
           connection = undefined;
-          await link.detach(leaving);
-          await leaving.close();
+          // Together: a subscription that the broker has not granted yet ends with the connection alone.
+          await Promise.all([link.detach(leaving), leaving.close()]);
         },
       };
       provide(provided);

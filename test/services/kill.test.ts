@@ -32,6 +32,19 @@ describe('a gateway on another broker that is killed again and again', function 
     const states = numberedStates(gateway, ids, 20_000);
     await nothingAcknowledgedIsLost(gateway, {}, states, { total: 20_000, times: 5 });
   });
+
+  it('keeps what the broker has taken while the gateway was ended in order and started again', async () => {
+    const ids = { storeId: randomUUID(), controllerId: randomUUID() };
+    const states = numberedStates(gateway, ids, 10_000);
+    await nothingAcknowledgedIsLost(gateway, {}, states, {
+      total: 10_000,
+      times: 3,
+      async disturb() {
+        await gateway.end('SIGTERM');
+        await gateway.start();
+      },
+    });
+  });
 });
 
 for (const [name, variable] of [
