@@ -89,7 +89,7 @@ export class FirmwarePage {
     this.draw();
   }
 
-  filter(filter: TargetFilter): void {
+  filter(filter: Partial<TargetFilter>): void {
     this.followed?.filter(filter);
   }
 

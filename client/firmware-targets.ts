@@ -99,8 +99,9 @@ export class RolloutTargets {
     );
   }
 
-  filter(filter: TargetFilter): void {
-    this.shown = { ...this.shown, filter };
+  /** @param change what is another now: the view that somebody looks at may not show the last change yet */
+  filter(change: Partial<TargetFilter>): void {
+    this.shown = { ...this.shown, filter: { ...this.shown.filter, ...change } };
     this.deployments = [];
     this.places = new Map();
     this.begin();

@@ -72,7 +72,7 @@ export class FollowedRollout {
     this.histories.now();
   }
 
-  filter(filter: TargetFilter): void {
+  filter(filter: Partial<TargetFilter>): void {
     this.targets.filter(filter);
   }
 

@@ -16,7 +16,7 @@ interface Wish {
   options: SubscribeOptions;
   handler: MessageHandler;
   /** The subscription on the attached link. */
-  actual: Promise<Subscription> | undefined;
+  actual: { asked: Promise<Subscription>; made?: Subscription } | undefined;
   settle: { resolve(): void; reject(error: Error): void };
 }
 
@@ -47,11 +47,16 @@ export function createLateLink(): LateLink {
   };
 
   function carryOut(wish: Wish, link: Link) {
-    const actual = link.subscribe(wish.filter, wish.options, wish.handler);
+    const actual: Wish['actual'] = { asked: link.subscribe(wish.filter, wish.options, wish.handler) };
     wish.actual = actual;
-    actual.then(
-      () => wish.settle.resolve(),
+    actual.asked.then(
+      (subscription) => {
+        actual.made = subscription;
+        if (wish.actual === actual) wish.settle.resolve();
+      },
       (error: Error) => {
+        // What a link says that is no longer ours is nothing to the subscriber: the next one is asked anew.
+        if (wish.actual !== actual) return;
         wishes.delete(wish);
         wish.settle.reject(error);
       },
@@ -62,7 +67,9 @@ export function createLateLink(): LateLink {
     const { actual } = wish;
     wish.actual = undefined;
     // A subscription that failed has nothing to close; its error went to the subscriber.
-    await actual?.then((subscription) => subscription.close()).catch(() => {});
+    const closed = actual?.asked.then((subscription) => subscription.close()).catch(() => {});
+    // One that a broker has not answered may never be: whoever closes the link then would wait for ever.
+    if (actual?.made !== undefined) await closed;
   }
 
   function attached(): Promise<Link> {

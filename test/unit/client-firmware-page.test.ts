@@ -222,6 +222,15 @@ describe('page Firmware, what it does', () => {
     assert.equal(asked.filter(({ path }) => path.includes('state=FAILED')).length, 2);
   });
 
+  it('keeps both filters where the second is set before the first is seen', async () => {
+    await openRollout();
+    page.filter({ state: 'FAILED' });
+    page.filter({ stage: 1 });
+    await pass(100);
+    assert.deepEqual(opened().targets.filter, { state: 'FAILED', stage: 1 });
+    assert.ok(asked.some(({ path }) => path.includes('state=FAILED&stage=1')));
+  });
+
   it('keeps what the feed said while a page was on its way', async () => {
     let answer: (given: Answer) => void = () => {};
     answers = (one) =>

@@ -54,6 +54,42 @@ describe('a link whose broker comes later', () => {
     assert.deepEqual(heard, ['to the second']);
   });
 
+  it('lets go of a broker that has not answered to a subscription, and asks the next one for it', async () => {
+    const late = createLateLink();
+    const silent = broker();
+    let refuse: (error: Error) => void = () => {};
+    late.attach({
+      ...silent.link,
+      state: 'connected',
+      subscribe: () =>
+        new Promise((_resolve, reject) => {
+          refuse = reject;
+        }),
+    });
+    const heard: string[] = [];
+    const subscribed = late.subscribe('a/#', { qos: 1 }, async ({ payload }) => {
+      heard.push(payload.toString());
+    });
+    const second = broker();
+    late.attach(second.link);
+    // As a connection does that is closed meanwhile.
+    refuse(new Error('closed'));
+    await subscribed;
+    await second.link.deliver(message('to the second'));
+    assert.deepEqual(heard, ['to the second']);
+  });
+
+  it('is closed at once although a broker has not answered to a subscription', async () => {
+    const late = createLateLink();
+    late.attach({ ...broker().link, state: 'connected', subscribe: () => new Promise(() => {}) });
+    const subscribed = assert.rejects(
+      late.subscribe('a', { qos: 1 }, async () => {}),
+      (error) => hasCode(error, 'link_closed'),
+    );
+    await late.close();
+    await subscribed;
+  });
+
   it('forgets a subscription that was closed while no broker was there', async () => {
     const late = createLateLink();
     const [first, second] = [broker(), broker()];
