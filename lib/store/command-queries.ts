@@ -40,7 +40,23 @@ export function commandQueries(store: Pick<Store, 'db'>): CommandQueries {
       store,
       rows.map(({ command_id }) => command_id),
     );
-    return rows.flatMap((row) => {
+    // Read again behind the commands: an execution must not look open beside a command that has ended in between.
+    const overtaken = rows.filter((row) => {
+      const command = commands.get(row.command_id)?.command;
+      if (command === undefined || command.completedAt === null) return false;
+      return row.status !== (command.status === 'COMPLETED' ? 'COMPLETED' : 'FAILED');
+    });
+    const now = new Map<number, AutomationExecutionTable>();
+    for (const { execution_id } of overtaken) {
+      const row = await db
+        .selectFrom('automation_execution')
+        .selectAll()
+        .where('execution_id', '=', execution_id)
+        .executeTakeFirst();
+      if (row !== undefined) now.set(Number(execution_id), row);
+    }
+    return rows.flatMap((read) => {
+      const row = now.get(Number(read.execution_id)) ?? read;
       const found = commands.get(row.command_id);
       // Both rows are written and deleted together; one that goes between the two reads is left out.
       return found === undefined ? [] : [{ execution: executionOf(row), ...found }];
