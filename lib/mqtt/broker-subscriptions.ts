@@ -36,9 +36,9 @@ export class BrokerSubscriptions {
   readonly #refused = new Set<string>();
   #connected = false;
   #asking = false;
+  /** Not wanted any more since a short while. */
+  readonly #lingering = new Set<WantedFilter>();
   #timer: Timer | undefined;
-  /** What is not wanted has been so for long enough. */
-  #mayGiveUp = false;
 
   constructor(client: MqttClient, clock: Clock, log: Log) {
     this.#client = client;
@@ -69,9 +69,11 @@ export class BrokerSubscriptions {
       registered,
       close: () => {
         if (entry === undefined || !this.#wanted.delete(entry)) return;
+        if (!entry.isRegistered) return this.#synchronize();
+        this.#lingering.add(entry);
         this.#timer?.cancel();
         this.#timer = this.#clock.setTimer(() => {
-          this.#mayGiveUp = true;
+          this.#lingering.clear();
           this.#synchronize();
         }, KEPT_MS);
       },
@@ -88,18 +90,14 @@ export class BrokerSubscriptions {
   /** One step at a time; new ones first, so that nothing is missed. */
   #synchronize(): void {
     if (this.#asking || !this.#connected) return;
-    const target = brokerFilters([...this.#wanted]);
+    const target = brokerFilters([...this.#wanted, ...this.#lingering]);
     const missing = [...target].find(
       ([filter, qos]) => this.#granted.get(filter) !== qos && !this.#refused.has(filter),
     );
-    if (missing !== undefined) {
-      this.#ask(...missing);
-      return;
-    }
-    this.#registered();
     const surplus = [...this.#granted.keys()].find((filter) => !target.has(filter));
-    if (surplus === undefined) this.#mayGiveUp = false;
-    else if (this.#mayGiveUp) this.#giveUp(surplus);
+    if (missing !== undefined) this.#ask(...missing);
+    else if (surplus !== undefined) this.#giveUp(surplus);
+    else this.#registered();
   }
 
   #registered(): void {
