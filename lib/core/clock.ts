@@ -20,3 +20,6 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(timeout) };
   },
 };
+
+/** Milliseconds since some moment: it runs on while the system's clock is set. */
+export const steadyClock: Clock = { ...systemClock, now: () => performance.now() };

@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   'shared_subscription_unsupported',
   // links
   'not_connected',
+  'device_refused',
   'link_closed',
   'publish_refused',
   'subscribe_refused',

@@ -24,10 +24,12 @@ export function payloadDigest(payload: Buffer): string {
  * Tells a refused message that is sent again after a lost connection from one that is new (ingest.md "Same message
  * twice"). A refused payload has no identity of its own, so on a resumed connection the n-th message of the same bytes
  * is taken for a repetition while n such dead letters are there from before it.
+ * @param patiently reads again until it can be read: else a store that is away costs the sender its connection
  * @returns true where the letter is one that is kept already
  */
 export function createRedelivery(
   store: EarlierLetters,
+  patiently: <T>(read: () => Promise<T>) => Promise<T> = (read) => read(),
 ): (letter: Comparable, resumedAt: number) => Promise<boolean> {
   const seen = new Map<string, number>();
   return async (letter, resumedAt) => {
@@ -37,6 +39,6 @@ export function createRedelivery(
     seen.delete(key);
     seen.set(key, before + 1);
     if (seen.size > REMEMBERED) seen.delete(seen.keys().next().value as string);
-    return before < (await store.countEarlier(letter, resumedAt));
+    return before < (await patiently(() => store.countEarlier(letter, resumedAt)));
   };
 }

@@ -3,7 +3,7 @@ import type { Clock } from './clock.js';
 import { asError, hasCode } from './errors.js';
 import type { Log } from './log.js';
 
-const RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 };
+const RETRY = { firstMs: 500, maxMs: 2_000, jitter: 0.2 };
 
 /**
  * Reads what a gateway needs to start, again and again until it can be read: a database that is away for a moment

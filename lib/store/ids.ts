@@ -44,6 +44,12 @@ export function idSource(now: () => number): () => string {
 /** The process's own source. */
 export const newId: () => string = idSource(Date.now);
 
+/** Less than every id that was made at this instant or later, epoch ms. */
+export function firstIdOf(at: number): string {
+  const hex = Math.max(0, Math.floor(at)).toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}`;
+}
+
 /** The key of a text that is too long to be a key itself (tables.ts): its SHA-256 in hex. */
 export function textKey(text: string): string {
   return createHash('sha256').update(text, 'utf8').digest('hex');

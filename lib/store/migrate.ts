@@ -36,7 +36,7 @@ export async function migrate(db: Kysely<never>, dialect: Store['dialect']): Pro
     provider: {
       async getMigrations() {
         const entries = Object.entries(MIGRATIONS).map(
-          ([name, up]) => [name, { up: (inside: Kysely<never>) => up(inside, types) }] as const,
+          ([name, up]) => [name, { up: (inside: Kysely<never>) => up(inside, types, dialect) }] as const,
         );
         return Object.fromEntries(entries);
       },

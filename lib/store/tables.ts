@@ -33,6 +33,8 @@ export interface Tables extends CommandTables, DeviceTables, FirmwareTables, Roa
   mqtt_incoming: MqttIncomingTable;
   outbox: OutboxTable;
   setting: SettingTable;
+  gateway: GatewayTable;
+  gateway_task: GatewayTaskTable;
 }
 
 /** Key: store_id, controller_id. */
@@ -290,4 +292,20 @@ export interface OutboxTable {
 export interface SettingTable {
   name: string;
   value: string;
+}
+
+/** A gateway that is there; `beat` rises while it is (lib/core/lease.ts). Key: id. */
+export interface GatewayTable {
+  id: string;
+  name: string;
+  beat: number;
+}
+
+/** What only one gateway may drive, and which lease does; each change of hands raises `term`. Key: task. */
+export interface GatewayTaskTable {
+  task: string;
+  lease: string;
+  term: number;
+  /** Drawn anew by each write that leans on the term. */
+  mark: number;
 }
