@@ -53,6 +53,29 @@ export function commandStore(store: Store): CommandRepository {
       const row = await db.selectFrom('device_command').selectAll().where('id', '=', id).executeTakeFirst();
       return row === undefined ? undefined : commandOf(row);
     },
+    async openDispatchers(node) {
+      const rows = await db
+        .selectFrom('device_command')
+        .select('dispatcher')
+        .distinct()
+        .where('dispatcher', '>=', node)
+        // What begins with `<node>@` comes before this: the character after it.
+        .where('dispatcher', '<', `${node}A`)
+        .where('status', 'in', OPEN)
+        .execute();
+      return rows
+        .map(({ dispatcher }) => dispatcher)
+        .filter((name) => name === node || name.startsWith(`${node}@`));
+    },
+    async takeOver(from, dispatcher) {
+      if (from.length === 0) return;
+      await db
+        .updateTable('device_command')
+        .set((is) => ({ dispatcher, revision: is('revision', '+', 1) }))
+        .where('dispatcher', 'in', from)
+        .where('status', 'in', OPEN)
+        .execute();
+    },
     save: (write) => store.commit(statements.save(write)),
     note: (transitions, messages) => store.commit(statements.note(transitions, messages)),
     refuse: (letters, message) => store.commit(statements.refuse(letters, message)),

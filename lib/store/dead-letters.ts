@@ -1,7 +1,7 @@
 import type { DeadLetter } from '../core/dead-letter.js';
 import { FieldloomError } from '../core/errors.js';
 import { type EarlierLetters, payloadDigest } from '../core/redelivery.js';
-import { newId } from './ids.js';
+import { firstIdOf, newId } from './ids.js';
 import { type Page, type PageRequest, pageLimit, pageOf, readCursor } from './page.js';
 import { insertOnce, placeholders, prepare } from './prepared.js';
 import type { Statement, Store } from './store.js';
@@ -27,7 +27,21 @@ export interface DeadLetters extends EarlierLetters {
   /** After a replay: its message is a row now. False where it is gone already. */
   remove(id: string): Promise<boolean>;
   count(protocol?: string): Promise<number>;
+  /**
+   * How many of each protocol have come since then, and the newest of it, at most 10,000 of them all together.
+   * @param since epoch ms
+   */
+  recent(since: number): Promise<RecentLetters[]>;
 }
+
+export interface RecentLetters {
+  protocol: string;
+  count: number;
+  newestAt: number;
+}
+
+/** A flood is counted up to here. */
+const MOST_RECENT = 10_000;
 
 /** A page ends before its limit where its payloads together would be more than so many bytes. */
 const LARGEST_PAGE = 8 * 1024 * 1024;
@@ -138,6 +152,28 @@ export function deadLetters(store: Store): DeadLetters {
         .execute();
       const newest = Number(rows[0]?.received_at);
       return rows.filter(({ received_at }) => Number(received_at) > newest - REPEATED_WITHIN_MS).length;
+    },
+
+    async recent(since) {
+      const recent = db
+        .selectFrom('dead_letter')
+        .select(['protocol', 'received_at'])
+        .where('id', '>=', firstIdOf(since))
+        .where('received_at', '>=', since)
+        .orderBy('id', 'desc')
+        .limit(MOST_RECENT);
+      const rows = await db
+        .selectFrom(recent.as('recent'))
+        .select('protocol')
+        .select((is) => [is.fn.countAll<number>().as('count'), is.fn.max('received_at').as('newest_at')])
+        .groupBy('protocol')
+        .orderBy('protocol')
+        .execute();
+      return rows.map(({ protocol, count, newest_at }) => ({
+        protocol,
+        count: Number(count),
+        newestAt: Number(newest_at),
+      }));
     },
 
     async count(protocol) {

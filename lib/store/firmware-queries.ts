@@ -1,8 +1,11 @@
+import type { SelectQueryBuilder } from 'kysely';
 import type { Deployment, DeploymentState } from '../firmware/deployment-record.js';
 import type { HistoryRecord, StoredRollout } from '../firmware/ports.js';
 import { deploymentOf, historyOf, withCounts } from './firmware-rows.js';
+import type { FirmwareRolloutTable } from './firmware-tables.js';
 import { type Page, type PageRequest, pageLimit, pageOf, readCursor } from './page.js';
 import type { Store } from './store.js';
+import type { Tables } from './tables.js';
 
 export interface RolloutFilter extends PageRequest {
   /** Only rollouts all of whose targets are in these stores; undefined: all. */
@@ -27,28 +30,30 @@ export interface FirmwareQueries {
   history(subjectIds: readonly string[]): Promise<Map<string, HistoryRecord[]>>;
 }
 
+type OfRollouts<Row> = SelectQueryBuilder<Tables & { rollout: FirmwareRolloutTable }, 'rollout', Row>;
+
+/** Rollouts all of whose targets are in these stores; undefined: all. */
+export function onlyIn<Row>(stores: readonly string[] | undefined, query: OfRollouts<Row>): OfRollouts<Row> {
+  if (stores === undefined) return query;
+  return query.where(({ not, exists, selectFrom }) => {
+    const foreign = selectFrom('firmware_rollout_store as target')
+      .select('target.store_id')
+      .whereRef('target.rollout_id', '=', 'rollout.id');
+    return not(exists(stores.length === 0 ? foreign : foreign.where('target.store_id', 'not in', stores)));
+  });
+}
+
 export function firmwareQueries(store: Pick<Store, 'db'>): FirmwareQueries {
   const { db } = store;
   return {
     async rollouts(filter = {}) {
       const { stores, cursor } = filter;
       const limit = pageLimit(filter);
-      let query = db
-        .selectFrom('firmware_rollout as rollout')
+      let query = onlyIn(stores, db.selectFrom('firmware_rollout as rollout'))
         .selectAll()
         .orderBy('id', 'desc')
         .limit(limit + 1);
       if (cursor !== undefined) query = query.where('id', '<', readCursor(cursor, 'string')[0]);
-      if (stores !== undefined) {
-        query = query.where(({ not, exists, selectFrom }) => {
-          const foreign = selectFrom('firmware_rollout_store as target')
-            .select('target.store_id')
-            .whereRef('target.rollout_id', '=', 'rollout.id');
-          return not(
-            exists(stores.length === 0 ? foreign : foreign.where('target.store_id', 'not in', stores)),
-          );
-        });
-      }
       const { items, next_cursor } = pageOf(
         await query.execute(),
         limit,

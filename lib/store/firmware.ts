@@ -4,13 +4,19 @@ import { deadLetterStatement, deadLetters } from './dead-letters.js';
 import { type FirmwareQueries, firmwareQueries } from './firmware-queries.js';
 import { controllerOf, deploymentOf, withCounts } from './firmware-rows.js';
 import { createdLine, firmwareStatements } from './firmware-statements.js';
-import type { Store } from './store.js';
+import type { Statement, Store } from './store.js';
 
 const OPEN_STATES = DEPLOYMENT_STATES.filter((state) => !isTerminal(state));
 const OVER = ['COMPLETED', 'ABORTED', 'CANCELLED'];
 
-/** The rows of the firmware protocol: what its rules write and load (lib/firmware/ports.ts), and what REST asks. */
-export function firmwareStore(store: Store): FirmwareStore & FirmwareQueries {
+/**
+ * The rows of the firmware protocol: what its rules write and load (lib/firmware/ports.ts), and what REST asks.
+ * @param guard makes what drives rollouts void once another gateway does (gateways.ts)
+ */
+export function firmwareStore(store: Store, guard?: () => Statement): FirmwareStore & FirmwareQueries {
+  // Goes first: a unit that is void by it has written nothing that would have to be undone.
+  const commit = (unit: readonly Statement[]) =>
+    store.commit(guard === undefined ? unit : [guard(), ...unit]);
   const { db } = store;
   const statements = firmwareStatements(store);
   const deadLetter = deadLetterStatement(store);
@@ -106,19 +112,16 @@ export function firmwareStore(store: Store): FirmwareStore & FirmwareQueries {
       return row && row.online === 1;
     },
 
-    create: (stored, deployments) => store.commit(statements.create(stored, deployments)),
+    create: (stored, deployments) => commit(statements.create(stored, deployments)),
 
     saveDeployment: (write) =>
-      store.commit([...statements.deployment(write), ...write.messages.map(statements.message)]),
+      commit([...statements.deployment(write), ...write.messages.map(statements.message)]),
 
     saveRollout: ({ rollout, plan, expectedRevision, history }) =>
-      store.commit([
-        statements.updateRollout(rollout, plan, expectedRevision),
-        ...history.map(statements.history),
-      ]),
+      commit([statements.updateRollout(rollout, plan, expectedRevision), ...history.map(statements.history)]),
 
     retry: (retries, at) =>
-      store.commit(
+      commit(
         retries.flatMap(({ old, expectedRevision, next }) => [
           statements.updateDeployment(old, expectedRevision),
           statements.insertDeployment(next),

@@ -9,7 +9,7 @@ const LARGEST_BATCH = 2_000;
 /** A second batch is sent ahead of the first one's commit only where it is worth a transaction of its own. */
 const WORTH_SENDING_AHEAD = 250;
 const SETTLED_AT_ONCE = 200;
-const RETRY: BackoffOptions = { firstMs: 50, maxMs: 5_000, jitter: 0.2 };
+const RETRY: BackoffOptions = { firstMs: 50, maxMs: 2_000, jitter: 0.2 };
 
 interface Waiting {
   readonly unit: Unit;

@@ -5,7 +5,7 @@ import { type Log, silentLog } from '../core/log.js';
 import { openStore } from './open.js';
 import type { Store } from './store.js';
 
-const RETRY = { firstMs: 250, maxMs: 15_000, jitter: 0.2 };
+const RETRY = { firstMs: 250, maxMs: 2_000, jitter: 0.2 };
 
 export interface PatientOptions {
   log?: Log;

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import { type Clock, systemClock, type Timer } from '../core/clock.js';
-import { asError, hasCode } from '../core/errors.js';
+import { type Clock, systemClock } from '../core/clock.js';
 import { type Log, silentLog } from '../core/log.js';
 import { commandRetention } from './command-retention.js';
+import { type DeletionRuns, startDeletionRuns } from './deletion-runs.js';
 import { type DeviceRetentionSettings, deviceRetention } from './device-retention.js';
 import { firmwareRetention } from './firmware-retention.js';
 import { prepare } from './prepared.js';
@@ -63,12 +63,7 @@ type Deleted = Record<AgingTable | 'device_command' | 'command_idempotency' | 'f
   Awaited<ReturnType<ReturnType<typeof deviceRetention>>> &
   Awaited<ReturnType<ReturnType<typeof roastRetention>>>;
 
-export interface Retention {
-  /** One run, now. @returns rows deleted, by table */
-  run(): Promise<Deleted>;
-  /** Fulfils when a run that is under way has ended. */
-  stop(): Promise<void>;
-}
+export type Retention = DeletionRuns<Deleted>;
 
 export interface RetentionOptions {
   settings?: Partial<RetentionSettings>;
@@ -93,9 +88,6 @@ export function startRetention(
   const deleteRollouts = firmwareRetention(store, BATCH);
   const deleteOfDevices = deviceRetention(store, settings);
   const deleteOfRoasts = roastRetention(store, settings);
-  let stopped = false;
-  let timer: Timer | undefined;
-  let underWay: Promise<unknown> = Promise.resolve();
 
   /**
    * Reads on in the order of ids, which is the order of arrival, for as long as there are rows to delete. The time
@@ -104,10 +96,11 @@ export function startRetention(
   async function deleteWhile(
     table: AgingTable,
     old: (row: { id: string; at: number; size: number }) => boolean,
+    stopped: () => boolean,
   ) {
     let deleted = 0;
     let after = '';
-    while (!stopped) {
+    while (!stopped()) {
       const rows = await oldest(store, table, after);
       const ids = rows.filter(old).map(({ id }) => id);
       if (ids.length === 0) break;
@@ -118,9 +111,13 @@ export function startRetention(
     return deleted;
   }
 
-  async function deleteBatches(deleteSome: (before: number) => Promise<number>, before: number) {
+  async function deleteBatches(
+    deleteSome: (before: number) => Promise<number>,
+    before: number,
+    stopped: () => boolean,
+  ) {
     let deleted = 0;
-    while (!stopped) {
+    while (!stopped()) {
       const some = await deleteSome(before);
       if (some === 0) break;
       deleted += some;
@@ -128,57 +125,42 @@ export function startRetention(
     return deleted;
   }
 
-  async function run(): Promise<Deleted> {
+  async function run(stopped: () => boolean): Promise<Deleted> {
     const now = clock.now();
     const olderThan = (age: number) => (row: { at: number }) => row.at < now - age;
     const deleted = {
-      message: await deleteWhile('message', olderThan(settings.messageMs)),
-      laundry_state_change: await deleteWhile('laundry_state_change', olderThan(settings.stateChangeMs)),
-      laundry_liveness: await deleteWhile('laundry_liveness', olderThan(settings.stateChangeMs)),
-      dead_letter: await deleteWhile('dead_letter', olderThan(settings.deadLetterMs)),
-      mqtt_message: await deleteWhile('mqtt_message', olderThan(settings.mqttMessageMs)),
-      device_command: await deleteBatches(commands.deleteEnded, now - settings.commandMs),
-      command_idempotency: await deleteBatches(commands.deleteIdempotency, now - settings.idempotencyMs),
-      firmware: await deleteBatches(deleteRollouts, now - settings.rolloutMs),
+      message: await deleteWhile('message', olderThan(settings.messageMs), stopped),
+      laundry_state_change: await deleteWhile(
+        'laundry_state_change',
+        olderThan(settings.stateChangeMs),
+        stopped,
+      ),
+      laundry_liveness: await deleteWhile('laundry_liveness', olderThan(settings.stateChangeMs), stopped),
+      dead_letter: await deleteWhile('dead_letter', olderThan(settings.deadLetterMs), stopped),
+      mqtt_message: await deleteWhile('mqtt_message', olderThan(settings.mqttMessageMs), stopped),
+      device_command: await deleteBatches(commands.deleteEnded, now - settings.commandMs, stopped),
+      command_idempotency: await deleteBatches(
+        commands.deleteIdempotency,
+        now - settings.idempotencyMs,
+        stopped,
+      ),
+      firmware: await deleteBatches(deleteRollouts, now - settings.rolloutMs, stopped),
     };
     let excess = (await deadLetterBytes(store)) - settings.deadLetterBytes;
-    deleted.dead_letter += await deleteWhile('dead_letter', ({ size }) => {
+    const isExcess = ({ size }: { size: number }) => {
       const goes = excess > 0;
       excess -= size;
       return goes;
-    });
+    };
+    deleted.dead_letter += await deleteWhile('dead_letter', isExcess, stopped);
     return {
       ...deleted,
-      ...(await deleteOfDevices(now, () => stopped)),
-      ...(await deleteOfRoasts(now, () => stopped)),
+      ...(await deleteOfDevices(now, stopped)),
+      ...(await deleteOfRoasts(now, stopped)),
     };
   }
 
-  function runAndWait(): void {
-    underWay = run()
-      .catch((error: unknown) => {
-        if (!hasCode(error, 'store_closed'))
-          log.warn(`Old rows cannot be deleted: ${asError(error).message}`);
-      })
-      .finally(() => {
-        if (!stopped) timer = clock.setTimer(runAndWait, settings.everyMs);
-      });
-  }
-
-  runAndWait();
-  return {
-    run() {
-      // Two at once would both delete what is too much.
-      const next = underWay.then(run);
-      underWay = next.catch(() => {});
-      return next;
-    },
-    async stop() {
-      stopped = true;
-      timer?.cancel();
-      await underWay;
-    },
-  };
+  return startDeletionRuns(run, { what: 'Old rows', everyMs: settings.everyMs, clock, log });
 }
 
 function deletion({ db }: Store, table: AgingTable): (values: { id: string }) => Statement {

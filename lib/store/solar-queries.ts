@@ -21,6 +21,8 @@ export interface SolarQueries {
   machineOf(ids: MachineIds): Promise<MachineRecord | undefined>;
   /** A company's machines in the order of their ids. @throws FieldloomError invalid_input */
   machinesOf(companyId: string, page?: PageRequest): Promise<Page<MachineRecord>>;
+  /** Companies that have a machine, with how many, in the order of their ids. */
+  companies(): Promise<{ companyId: string; machines: number }[]>;
   /** Companies that have a machine of this id, at most 100. */
   companiesWith(machineId: string): Promise<string[]>;
   newestOf(machine: number): Promise<TelemetryRow | undefined>;
@@ -126,6 +128,16 @@ export function solarQueries({ db }: Pick<Store, 'db'>): SolarQueries {
         query = query.where('machine_id', '>', readCursor(page.cursor, 'string')[0]);
       }
       return pageOf(await query.execute(), limit, machineOf, ({ machine_id }) => [machine_id]);
+    },
+
+    async companies() {
+      const rows = await db
+        .selectFrom('solar_machine')
+        .select(['company_id', (is) => is.fn.countAll().as('machines')])
+        .groupBy('company_id')
+        .orderBy('company_id')
+        .execute();
+      return rows.map(({ company_id, machines }) => ({ companyId: company_id, machines: Number(machines) }));
     },
 
     async companiesWith(machineId) {

@@ -1,8 +1,10 @@
 import { sql } from 'kysely';
-import { type Clock, systemClock, type Timer } from '../core/clock.js';
-import { asError, FieldloomError, hasCode } from '../core/errors.js';
+import { type Clock, systemClock } from '../core/clock.js';
+import { FieldloomError } from '../core/errors.js';
 import { type Log, silentLog } from '../core/log.js';
 import { beginOf, HOUR_MS } from '../solar/rollup.js';
+import { type DeletionRuns, startDeletionRuns } from './deletion-runs.js';
+import { dropEmptyChunks, isHypertable } from './postgres/hypertable.js';
 import { prepare } from './prepared.js';
 import type { Statement, Store } from './store.js';
 
@@ -34,12 +36,7 @@ const SERIES: readonly Series[] = ['solar_telemetry', 'solar_minute', 'solar_hou
 
 export type SolarDeleted = Record<Series | 'solar_message', number>;
 
-export interface SolarRetention {
-  /** One run, now. @returns rows deleted, by table */
-  run(): Promise<SolarDeleted>;
-  /** Fulfils when a run that is under way has ended. */
-  stop(): Promise<void>;
-}
+export type SolarRetention = DeletionRuns<SolarDeleted>;
 
 /**
  * Minutes are made of rows, and hours of minutes: what is summed up must not go before its sum.
@@ -70,9 +67,6 @@ export function startSolarRetention(
   const settings = { ...SOLAR_RETENTION, ...given };
   checkRetention(settings);
   const { db } = store;
-  let stopped = false;
-  let timer: Timer | undefined;
-  let underWay: Promise<unknown> = Promise.resolve();
   const deletions = Object.fromEntries(
     SERIES.map((table) => [
       table,
@@ -88,9 +82,14 @@ export function startSolarRetention(
       .where('digest', '=', value('digest')),
   );
 
-  async function deleteSeries(table: Series, machine: number, before: number): Promise<number> {
+  async function deleteSeries(
+    table: Series,
+    machine: number,
+    before: number,
+    stopped: () => boolean,
+  ): Promise<number> {
     let deleted = 0;
-    while (!stopped) {
+    while (!stopped()) {
       const rows = await db
         .selectFrom(table)
         .select(sql.ref<number>('at').as('at'))
@@ -108,9 +107,9 @@ export function startSolarRetention(
     return deleted;
   }
 
-  async function deleteMessages(before: number): Promise<number> {
+  async function deleteMessages(before: number, stopped: () => boolean): Promise<number> {
     let deleted = 0;
-    while (!stopped) {
+    while (!stopped()) {
       const rows = await db
         .selectFrom('solar_message')
         .select(['machine', 'digest'])
@@ -127,18 +126,18 @@ export function startSolarRetention(
     return deleted;
   }
 
-  async function run(): Promise<SolarDeleted> {
+  async function run(stopped: () => boolean): Promise<SolarDeleted> {
     const now = clock.now();
     const deleted: SolarDeleted = {
       solar_telemetry: 0,
       solar_minute: 0,
       solar_hour: 0,
       solar_status_change: 0,
-      solar_message: await deleteMessages(now - settings.rawMs),
+      solar_message: await deleteMessages(now - settings.rawMs, stopped),
     };
     const machines = await db.selectFrom('solar_rollup').select(['machine', 'rolled_until']).execute();
     for (const { machine, rolled_until } of machines) {
-      if (stopped) break;
+      if (stopped()) break;
       const number = Number(machine);
       // Whole hours go, and only what is rolled up: after a long pause that comes first.
       const rawBefore = Math.min(now - settings.rawMs, Number(rolled_until));
@@ -148,35 +147,13 @@ export function startSolarRetention(
         solar_hour: now - settings.hourMs,
         solar_status_change: now - settings.minuteMs,
       };
-      for (const table of SERIES) deleted[table] += await deleteSeries(table, number, before[table]);
+      for (const table of SERIES) deleted[table] += await deleteSeries(table, number, before[table], stopped);
+    }
+    if (store.dialect === 'postgres' && (await isHypertable(db, 'solar_telemetry'))) {
+      await dropEmptyChunks(db, 'solar_telemetry', now - settings.rawMs);
     }
     return deleted;
   }
 
-  function runAndWait(): void {
-    underWay = run()
-      .catch((error: unknown) => {
-        if (!hasCode(error, 'store_closed')) {
-          log.warn(`solar: old rows cannot be deleted: ${asError(error).message}`);
-        }
-      })
-      .finally(() => {
-        if (!stopped) timer = clock.setTimer(runAndWait, settings.everyMs);
-      });
-  }
-
-  runAndWait();
-  return {
-    run() {
-      // Two at once would do the same work twice.
-      const next = underWay.then(run);
-      underWay = next.catch(() => {});
-      return next;
-    },
-    async stop() {
-      stopped = true;
-      timer?.cancel();
-      await underWay;
-    },
-  };
+  return startDeletionRuns(run, { what: 'solar: old rows', everyMs: settings.everyMs, clock, log });
 }

@@ -31,14 +31,18 @@ export function solarStore(store: Store): SolarStore & RollupStore & SolarQuerie
     load,
 
     async loadAll() {
+      // Not max(): for that MySQL and MariaDB read every row of each machine.
       const rows = await db
         .selectFrom('solar_machine as m')
         .selectAll('m')
         .select((is) =>
           is
             .selectFrom('solar_telemetry as t')
-            .select(({ fn }) => fn.max('t.at').as('newest'))
+            .select('t.at')
             .whereRef('t.machine', '=', 'm.number')
+            .orderBy('t.machine', 'desc')
+            .orderBy('t.at', 'desc')
+            .limit(1)
             .as('newest_at'),
         )
         .execute();
@@ -78,8 +82,8 @@ export function solarStore(store: Store): SolarStore & RollupStore & SolarQuerie
     append: (append) => store.commit(statements.append(append)),
     mark: (machine, at) => store.commit([statements.mark(machine, at)]),
 
-    async rowsBefore(machine, { after, before }, limit) {
-      const rows = await db
+    async rowsBefore(machine, { after, before }, limit, ids) {
+      let query = db
         .selectFrom('solar_telemetry')
         .selectAll()
         .where('machine', '=', machine)
@@ -87,9 +91,9 @@ export function solarStore(store: Store): SolarStore & RollupStore & SolarQuerie
         .where('at', '<', before)
         .orderBy('at', 'desc')
         .orderBy('id', 'desc')
-        .limit(limit)
-        .execute();
-      return rows.map(telemetryOf);
+        .limit(limit);
+      if (ids !== undefined) query = query.where('id', '>=', ids.first).where('id', '<=', ids.last);
+      return (await query.execute()).map(telemetryOf);
     },
 
     saveStatus: (write) => store.commit(statements.status(write)),

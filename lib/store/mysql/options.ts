@@ -26,8 +26,11 @@ export function connectionOptions(url: string): ConnectionOptions {
   };
 }
 
-/** Said on each new connection: what the texts of statements and the guards of commits lean on. */
+/**
+ * Said on each new connection: what the texts of statements and the guards of commits lean on. MariaDB, which alone
+ * reads its `M!`, ends the transaction of a gateway that stands still within it: its locks would hold up the others.
+ */
 export const SESSION_SETTINGS = [
-  "set session sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
+  "set session sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION' /*M! , idle_transaction_timeout = 10 */",
   'set session transaction isolation level read committed',
 ] as const;

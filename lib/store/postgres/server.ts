@@ -57,6 +57,8 @@ export function postgresServer(config: ClientConfig): Server {
       const client = new Client(config);
       const session = new PostgresSession(client);
       await client.connect();
+      // The locks of a gateway that stands still within a transaction must not hold up the others.
+      await client.query('set idle_in_transaction_session_timeout = 10000');
       return session;
     },
     literal(value: SqlValue) {
