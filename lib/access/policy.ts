@@ -29,6 +29,10 @@ interface Rights {
   subscribe: readonly string[];
 }
 
+/** Topics of services whose answer is remembered, and how long such a topic may be. */
+const REMEMBERED_TOPICS = 10_000;
+const LONGEST_REMEMBERED = 256;
+
 const NO_RIGHTS: Rights = { publish: new Set(), subscribe: [] };
 
 /** All topics of one principal, literally. An id that could widen a topic has no rights at all. */
@@ -82,6 +86,15 @@ export function createPolicy(prefixes: readonly string[] = ['']): Policy {
     }
     return found;
   };
+  /** A service speaks for a whole fleet, which repeats its topics. */
+  const ofProtocol = new Map<string, boolean>();
+  const isOfProtocol = (topic: string) =>
+    isPlainTopic(topic) &&
+    accepted.some(
+      (prefix) =>
+        topic.startsWith(prefix) &&
+        PROTOCOL_TOPICS.some((template) => template.match(topic.slice(prefix.length)) !== undefined),
+    );
   return {
     rights(principal) {
       if (principal.role === 'service') return { publish: filters, subscribe: filters };
@@ -90,14 +103,13 @@ export function createPolicy(prefixes: readonly string[] = ['']): Policy {
     },
     mayPublish(principal, topic) {
       if (principal.role !== 'service') return rights(principal).publish.has(topic);
-      return (
-        isPlainTopic(topic) &&
-        accepted.some(
-          (prefix) =>
-            topic.startsWith(prefix) &&
-            PROTOCOL_TOPICS.some((template) => template.match(topic.slice(prefix.length)) !== undefined),
-        )
-      );
+      let may = ofProtocol.get(topic);
+      if (may === undefined) {
+        may = isOfProtocol(topic);
+        if (ofProtocol.size >= REMEMBERED_TOPICS) ofProtocol.clear();
+        if (topic.length <= LONGEST_REMEMBERED) ofProtocol.set(topic, may);
+      }
+      return may;
     },
     maySubscribe(principal, filter) {
       const granted = principal.role === 'service' ? filters : rights(principal).subscribe;

@@ -40,7 +40,7 @@ export interface ConnectionOptions {
   maxInFlight?: number;
   /** Default 30 s. */
   connectTimeoutMs?: number;
-  /** Between attempts to connect. Default 1 s doubling up to 30 s, jitter 20 %. */
+  /** Between attempts to connect. Default 1 s doubling up to 5 s, jitter 20 %. */
   reconnect?: BackoffOptions;
   /** Before a handler that failed is called again. Default 1 s doubling up to 60 s, jitter 20 %. */
   retry?: BackoffOptions;

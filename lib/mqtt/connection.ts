@@ -39,7 +39,7 @@ export interface Connection extends Link {
   close(graceMs?: number): Promise<void>;
 }
 
-const RECONNECT: BackoffOptions = { firstMs: 1000, maxMs: 30_000, jitter: 0.2 };
+const RECONNECT: BackoffOptions = { firstMs: 1000, maxMs: 5_000, jitter: 0.2 };
 const RETRY: BackoffOptions = { firstMs: 1000, maxMs: 60_000, jitter: 0.2 };
 const GOODBYE_MS = 1000;
 /** Reason codes of CONNACK that speak of the login (MQTT 3.1.1: 4 and 5; MQTT 5: 134 and 135). */

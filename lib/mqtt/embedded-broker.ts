@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Aedes, type Client, type Subscription as ClientSubscription, type PublishPacket } from 'aedes';
 import { systemClock } from '../core/clock.js';
-import { asError } from '../core/errors.js';
+import { asError, hasCode } from '../core/errors.js';
 import type { Link, MessageHandler } from '../core/link.js';
 import { type Log, silentLog } from '../core/log.js';
 import { type Listener, type ListenerOptions, listen } from './broker-listeners.js';
@@ -289,6 +289,8 @@ class Broker implements EmbeddedBroker, EmbeddedRouter {
     // Not where the session lives on in a connection that took over.
     if (!client.clean && this.#peers.withClientId(client.id) === undefined) {
       this.#persistence.closeSession(client.id).catch((error: unknown) => {
+        // At an orderly end the store may close first: the next start takes a session without an end as ended then.
+        if (hasCode(error, 'store_closed')) return;
         this.#log.warn(`session of MQTT client ${client.id}: ${asError(error).message}`);
       });
     }
