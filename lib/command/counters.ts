@@ -17,6 +17,14 @@ export interface Counters {
   refused: Partial<Record<ErrorCode, number>>;
 }
 
+/** Which one counts what transition.ts says. */
+export const COUNTER = {
+  retry: 'retries',
+  duplicate: 'duplicates',
+  late: 'late',
+  anomaly: 'anomalies',
+} as const;
+
 export function newCounters(): Counters {
   return {
     submitted: 0,

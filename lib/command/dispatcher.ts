@@ -4,8 +4,8 @@ import { asError, FieldloomError } from '../core/errors.js';
 import type { Link } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import { whenPossible } from '../core/when-possible.js';
-import { type Arrival, createAckIntake } from './ack-intake.js';
-import { type Counters, newCounters } from './counters.js';
+import { type Arrival, createAckIntake, type SharedIntake } from './ack-intake.js';
+import { COUNTER, type Counters, newCounters } from './counters.js';
 import { createDeviceQueues } from './device-queues.js';
 import { createDriver, type Driven, drawRevision, drivenOf } from './driver.js';
 import { logExecution, logTransition } from './log-lines.js';
@@ -23,6 +23,7 @@ import type {
 import type { Profile } from './profile.js';
 import { createPublisher } from './publisher.js';
 import { type CommandEvent, type Effect, notConnected, transition } from './transition.js';
+import { createWaiters } from './waiters.js';
 
 /** The part of a link that a dispatcher leans on. */
 export type DispatcherLink = Pick<Link, 'state' | 'onState' | 'publish'>;
@@ -36,6 +37,9 @@ export interface DispatcherOptions {
   clock: Clock;
   log: Log;
   settings?: Partial<DispatcherSettings>;
+  /** With several gateways (shared-dispatcher.ts). */
+  shared?: SharedIntake;
+  counters?: Counters;
 }
 
 export interface DispatcherSettings extends Omit<CommandTerms, 'acknowledged'> {
@@ -63,6 +67,10 @@ export interface CommandDispatcher extends Dispatcher {
    * @throws what the store rejects with; the message is then not acknowledged
    */
   handle(arrival: Arrival): Promise<void>;
+  /** Takes an acknowledgement that was overheard. */
+  takeUp(arrival: Arrival): Promise<void>;
+  /** Goes on with commands that are stored under its name since it has started. */
+  adopt(): Promise<void>;
   /** Takes a dead letter again. @returns why it is refused still; undefined where it counts now */
   replay(letter: Arrival): Promise<FieldloomError | undefined>;
 }
@@ -72,14 +80,13 @@ const GOODBYE_MS = 1_000;
 
 /** Carries out what transition.ts says: it writes the store first, then publishes. */
 export function createDispatcher(options: DispatcherOptions): CommandDispatcher {
-  const { name, profile, store, link, clock, log } = options;
+  const { name, profile, store, link, clock, log, shared } = options;
   const settings = { ...DISPATCHER, ...options.settings };
-  const counters = newCounters();
+  const counters = options.counters ?? newCounters();
   const commands = new Map<string, Driven>();
   const aside = new Set<Driven>();
   const listeners = new Set<DispatcherListener>();
-  /** Who waits for the end of a command. */
-  const waiting = new Map<Driven, Set<() => void>>();
+  const waiters = createWaiters<Driven>(clock);
   let ready: Promise<void> | undefined;
   let closing = false;
   let wasConnected = link.state === 'connected';
@@ -97,6 +104,8 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
     name,
     profile,
     store,
+    clock,
+    shared,
     find,
     happen: happenTo,
     refused(letter) {
@@ -129,7 +138,7 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
   function stored(driven: Driven, before: CommandRecord, effects: readonly Effect[]): void {
     const { record } = driven;
     for (const effect of effects) {
-      if (effect.type === 'count') count(effect.what);
+      if (effect.type === 'count') counters[COUNTER[effect.what]] += 1;
       else if (effect.type === 'record') report(driven, effect.transition);
       else publisher.publish(driven, effect.attempt);
     }
@@ -138,21 +147,15 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
   }
 
   function overtaken(driven: Driven): void {
-    if (driven.record.phase === 'ended') release(driven);
-    else if (driven.ours) schedule(driven);
+    if (driven.record.dispatcher !== name) driven.ours = false;
+    if (driven.record.phase === 'ended' || !driven.ours) release(driven);
+    else schedule(driven);
   }
 
   function idle(driven: Driven): void {
     if (driven.record.phase === 'ended' || !driven.ours) {
       if (commands.get(driven.record.id) === driven) commands.delete(driven.record.id);
     }
-  }
-
-  function count(what: 'retry' | 'duplicate' | 'late' | 'anomaly'): void {
-    const name = ({ retry: 'retries', duplicate: 'duplicates', late: 'late', anomaly: 'anomalies' } as const)[
-      what
-    ];
-    counters[name] += 1;
   }
 
   function report(driven: Driven, line: CommandTransition): void {
@@ -180,8 +183,7 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
     deadlines.set(driven, null);
     aside.delete(driven);
     queues.remove(driven);
-    for (const done of waiting.get(driven) ?? []) done();
-    waiting.delete(driven);
+    waiters.ended(driven);
   }
 
   function schedule(driven: Driven): void {
@@ -249,8 +251,20 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
     return driven.record;
   }
 
+  async function readOpen(): Promise<CommandRecord[]> {
+    // One gateway alone goes on with what several have left.
+    if (shared === undefined) {
+      const left = await store.openDispatchers(name);
+      await store.takeOver(
+        left.filter((each) => each !== name),
+        name,
+      );
+    }
+    return store.loadOpen(name);
+  }
+
   async function load(): Promise<void> {
-    const open = await whenPossible(() => store.loadOpen(name), {
+    const open = await whenPossible(readOpen, {
       what: 'commands: those that have not ended',
       clock,
       log,
@@ -259,6 +273,7 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
     open.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
     const queued: Driven[] = [];
     for (const record of open) {
+      if (commands.get(record.id)?.ours === true) continue;
       const driven = drivenOf(record, true);
       commands.set(record.id, driven);
       schedule(driven);
@@ -332,18 +347,7 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
     const found = await find(id.toLowerCase());
     if (found === undefined) throw new FieldloomError('not_found', `there is no command ${id}`);
     if (found.record.phase === 'ended' || withinMs <= 0 || closing) return found.record;
-    await new Promise<void>((resolve) => {
-      const others = waiting.get(found) ?? new Set();
-      waiting.set(found, others);
-      const done = () => {
-        timer.cancel();
-        others.delete(done);
-        if (others.size === 0) waiting.delete(found);
-        resolve();
-      };
-      const timer = clock.setTimer(done, withinMs);
-      others.add(done);
-    });
+    await waiters.wait(found, withinMs);
     // What another gateway drives is seen in the store alone.
     return found.ours ? found.record : ((await store.load(found.record.id)) ?? found.record);
   }
@@ -364,6 +368,14 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
       await start();
       await intake.take(arrival);
     },
+    async takeUp(arrival) {
+      await start();
+      await intake.takeUp(arrival);
+    },
+    async adopt() {
+      await start();
+      await load();
+    },
     async replay(letter) {
       checkOpen();
       await start();
@@ -380,7 +392,7 @@ export function createDispatcher(options: DispatcherOptions): CommandDispatcher 
       // What the link answers now is stored now, and not looked into again after the restart.
       if (isConnected()) await publisher.settled(GOODBYE_MS);
       await driver.close();
-      for (const done of [...waiting.values()].flatMap((each) => [...each])) done();
+      waiters.close();
     },
   };
 }

@@ -66,7 +66,7 @@ export interface Driver {
   close(): Promise<void>;
 }
 
-const RETRY = { firstMs: 250, maxMs: 10_000, jitter: 0.2 };
+const RETRY = { firstMs: 250, maxMs: 2_000, jitter: 0.2 };
 
 export function drivenOf(record: CommandRecord, ours: boolean): Driven {
   return {
@@ -83,6 +83,9 @@ export function drivenOf(record: CommandRecord, ours: boolean): Driven {
 
 const linesOf = (effects: readonly Effect[]) =>
   effects.flatMap((effect) => (effect.type === 'record' ? [effect.transition] : []));
+
+/** Events that any gateway may bring. */
+const FROM_OUTSIDE: ReadonlySet<CommandEvent['type']> = new Set(['ack', 'cancel']);
 
 /** Any whole number that the databases keep exactly; 0 is kept for what is not stored. */
 export const drawRevision = () => 1 + Math.floor(Math.random() * (Number.MAX_SAFE_INTEGER - 1));
@@ -147,7 +150,11 @@ export function createDriver({ store, clock, log, stored, overtaken, idle }: Dri
         if (!hasCode(error, 'store_conflict')) {
           log.error(`Command ${before.id} could not be stored, tried again: ${asError(error).message}`);
         }
-        if (!(await reload(driven, revision, attempt))) continue;
+        if (!(await reload(driven, revision, attempt))) {
+          // What happens by itself is for the gateway to see to that has taken the command over.
+          if (driven.record.dispatcher !== before.dispatcher && !FROM_OUTSIDE.has(event.type)) return;
+          continue;
+        }
       }
       stored(driven, before, step.effects);
       return;

@@ -3,8 +3,8 @@ import type { DeadLetter } from '../core/dead-letter.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import type { Message } from '../core/link.js';
 import { LIVENESS, type LivenessSettings } from '../core/liveness.js';
-import type { Log } from '../core/log.js';
-import { createRedelivery, payloadDigest } from '../core/redelivery.js';
+import { type Log, silentLog } from '../core/log.js';
+import { type Comparable, createRedelivery, payloadDigest } from '../core/redelivery.js';
 import { createSequence } from '../core/sequence.js';
 import { watchSilence } from '../core/silence.js';
 import { whenPossible } from '../core/when-possible.js';
@@ -108,16 +108,17 @@ export function createDeviceBackend(options: DeviceBackendOptions): DeviceBacken
   const counters = newDeviceCounters();
   const sequence = createSequence();
   const silence = watchSilence(clock, lookForSilence);
-  const isRepeatedLetter = createRedelivery(store);
-  const isRepeatedReading = createRedelivery({
-    async countEarlier({ topic, payload }, resumedAt) {
+  const isRepeatedLetter = createRedelivery(store, patiently);
+  const earlierReadings = {
+    async countEarlier({ topic, payload }: Comparable, resumedAt: number) {
       const device = placeOf(topic)?.device ?? '';
       const state = devices.get(device);
       if (state === undefined) return 0;
       const { from, to } = repetitionWindow(state, resumedAt);
       return store.countReadings(device, payloadDigest(payload), from, to);
     },
-  });
+  };
+  const isRepeatedReading = createRedelivery(earlierReadings, patiently);
   let ready: Promise<void> | undefined;
   let closed = false;
 
@@ -228,12 +229,23 @@ export function createDeviceBackend(options: DeviceBackendOptions): DeviceBacken
       else {
         sequence
           .run(device, () => devices.happen(device, async () => ({ type: 'deadline' })))
-          .catch((error: unknown) => {
-            log.warn(`devices: a device's silence could not be stored: ${asError(error).message}`);
-          });
+          .then(
+            () => {
+              // It may have spoken to another gateway.
+              const now = devices.get(device);
+              if (now !== undefined) silence.expect(deadlineOf(now, settings));
+            },
+            (error: unknown) => {
+              log.warn(`devices: a device's silence could not be stored: ${asError(error).message}`);
+            },
+          );
       }
     }
     return earliest;
+  }
+
+  function patiently<T>(read: () => Promise<T>): Promise<T> {
+    return whenPossible(read, { what: 'devices', clock, log: silentLog, closed: () => closed });
   }
 
   async function load(): Promise<void> {

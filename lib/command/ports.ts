@@ -157,6 +157,10 @@ export interface CommandStore extends EarlierLetters {
   /** Commands of this dispatcher that have not ended, in the order of their ids. */
   loadOpen(dispatcher: string): Promise<CommandRecord[]>;
   load(id: string): Promise<CommandRecord | undefined>;
+  /** Dispatchers of this node that have commands that have not ended: of this name, or `<node>@…` (shared-dispatcher.ts). */
+  openDispatchers(node: string): Promise<string[]>;
+  /** Commands of these dispatchers that have not ended are another's from now on, with a revision of their own. */
+  takeOver(from: readonly string[], dispatcher: string): Promise<void>;
   /**
    * @throws FieldloomError store_conflict where the stored revision is not `expectedRevision`; for a new command also
    *   where its id, its execution's id or its idempotency key is taken
