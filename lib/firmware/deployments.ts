@@ -5,7 +5,7 @@ import type { Link } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import { channelOf, firmwareTopic, format, type OutgoingFirmwareMessage } from './codec.js';
 import { transition } from './deployment.js';
-import { type Deployment, isActive, isTerminal } from './deployment-record.js';
+import { type Deployment, isActive, isTerminal, isVerifying } from './deployment-record.js';
 import type { DeploymentEffects, DeploymentEvent } from './deployment-step.js';
 import type { Fleet, FleetRollout } from './fleet.js';
 import type { FirmwareFiles, FirmwareStore, HistoryRecord, MessageRecord, RolloutPlan } from './ports.js';
@@ -52,6 +52,8 @@ export interface Arrived {
   topic: string;
   correlationId: string | null;
   receivedAt: number;
+  /** Only what changes anything is stored. */
+  again: boolean;
 }
 
 export interface Submitted {
@@ -110,6 +112,15 @@ export function createDeployments(options: DeploymentsOptions): Deployments {
     return options.isDeciding(entry) || (!maySend(entry.rollout) && !isOver(entry.rollout));
   }
 
+  /** A version that is waited for may have been told to another gateway. */
+  async function told(deployment: Deployment, event: DeploymentEvent): Promise<DeploymentEvent> {
+    if (event.type !== 'tick' || !isVerifying(deployment)) return event;
+    const { version, versionAt } =
+      (await store.controller(deployment.storeId, deployment.controllerId)) ?? {};
+    if (version == null || versionAt == null || versionAt < (deployment.doneAt ?? Infinity)) return event;
+    return { type: 'version', version };
+  }
+
   async function happen(
     id: string,
     given: DeploymentEvent,
@@ -121,9 +132,10 @@ export function createDeployments(options: DeploymentsOptions): Deployments {
       if (plan === undefined) return undefined;
       const now = clock.now();
       if (given.type === 'start' && isHeld(before)) return { deployment: before, effects: NOTHING };
-      const event = judged(before, given);
+      const event = judged(before, await told(before, given));
       const { deployment: next, effects } = transition(before, event, now, plan.terms);
       if (effects.silent && next === before && message === undefined) return { deployment: before, effects };
+      if (next === before && message?.again === true) return { deployment: before, effects: NOTHING };
       const after = next === before ? before : { ...next, revision: before.revision + 1 };
       try {
         await save(before, after, effects, message, now);

@@ -18,6 +18,8 @@ export interface Arrival {
   receivedAt: number;
   /** As in Message: where it is set, the message may be a repetition. */
   resumedAt?: number;
+  /** It was overheard, and may have been taken already: it counts only where it tells anything new. */
+  again?: boolean;
 }
 
 export interface InboxOptions {
@@ -41,6 +43,10 @@ export interface Inbox {
 }
 
 const CHANNELS: readonly FirmwareChannel[] = ['action', 'ack'];
+
+/** MQTT filters of what controllers say. @param prefix before the topics, for example `lms` */
+export const firmwareFilters = (prefix = ''): string[] =>
+  CHANNELS.map((channel) => firmwareTopic(channel, prefix).filter);
 
 /** A failure may come with a whole log: of its errors so much is kept. */
 const MOST_ERRORS = 50;
@@ -106,8 +112,8 @@ export function createInbox(options: InboxOptions): Inbox {
     // Known ones at once, so that the messages of a controller keep their order.
     const known = fleet.deployment(deploymentId);
     checkOwner(message, known ?? (await store.deployment(deploymentId)));
-    const { topic, receivedAt } = arrival;
-    await deployments.submit(deploymentId, event, { topic, correlationId, receivedAt });
+    const { topic, receivedAt, again = false } = arrival;
+    await deployments.submit(deploymentId, event, { topic, correlationId, receivedAt, again });
   }
 
   /** Undefined where it was none of the message's fault. */
@@ -130,7 +136,7 @@ export function createInbox(options: InboxOptions): Inbox {
   }
 
   return {
-    filters: topics.map(({ topic }) => topic.filter),
+    filters: firmwareFilters(options.prefix),
     async take(arrival) {
       try {
         await deliver(arrival);

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { v7 } from 'uuid';
-import { backoffDelay } from '../core/backoff.js';
 import type { Clock } from '../core/clock.js';
 import type { DeadLetter } from '../core/dead-letter.js';
 import { createDeadlines } from '../core/deadlines.js';
 import type { Refusal } from '../core/envelope.js';
-import { asError, FieldloomError, hasCode } from '../core/errors.js';
+import { asError, FieldloomError } from '../core/errors.js';
 import type { Link } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import { createRedelivery } from '../core/redelivery.js';
+import { whenPossible } from '../core/when-possible.js';
 import { type FirmwareCounters, newFirmwareCounters } from './counters.js';
 import { type Deployment, isActive, isTerminal, isVerifying, scheduled } from './deployment-record.js';
 import type { DeploymentEvent } from './deployment-step.js';
@@ -41,6 +41,7 @@ export interface RolloutsOptions {
   log: Log;
   /** Whether a flow answers the gate now. */
   gated(): boolean;
+  counters?: FirmwareCounters;
   settings?: Partial<RolloutDefaults> & { /** Before the topics, for example `lms`. */ prefix?: string };
 }
 
@@ -93,15 +94,13 @@ export interface Rollouts {
   close(): Promise<void>;
 }
 
-const RETRY = { firstMs: 500, maxMs: 10_000, jitter: 0.2 };
-
 /** The backend of firmware updates (protocols.md "Firmware"; seed: firmware-update). */
 export function createRollouts(options: RolloutsOptions): Rollouts {
   const { store, files, link, clock, log } = options;
   const defaults = { ...ROLLOUT_DEFAULTS, ...options.settings };
   const fleet = createFleet();
   const listeners = new Set<RolloutsListener>();
-  const counters = newFirmwareCounters();
+  const counters = options.counters ?? newFirmwareCounters();
   const deadlines = createDeadlines<string>(clock, due);
   const deployments = createDeployments({
     ...{ store, files, link, clock, log, fleet, deadlines, committed },
@@ -224,7 +223,12 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
   async function load(): Promise<void> {
     const release = files.holdBack?.(needed);
     if (release !== undefined) disposals.push(release);
-    const found = await loadWhenPossible();
+    const found = await whenPossible(() => store.loadOpen(), {
+      what: 'firmware: the stored rollouts',
+      clock,
+      log,
+      closed: () => closed,
+    });
     for (const stored of found.rollouts) fleet.addRollout(stored, await store.controllersOf(stored.plan.id));
     for (const deployment of found.deployments) {
       fleet.add(deployment);
@@ -239,21 +243,6 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
       starter.pump(entry);
     }
     onState();
-  }
-
-  /** A database that is away for a moment must not keep a gateway from starting. */
-  async function loadWhenPossible(): ReturnType<FirmwareStore['loadOpen']> {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return await store.loadOpen();
-      } catch (error) {
-        if (closed || hasCode(error, 'store_closed')) throw error;
-        log.warn(`firmware: the stored rollouts cannot be read yet: ${asError(error).message}`);
-        await new Promise<void>((resolve) => {
-          clock.setTimer(resolve, backoffDelay(attempt, RETRY));
-        });
-      }
-    }
   }
 
   function start(): Promise<void> {
