@@ -3,7 +3,7 @@ import type { DeadLetter } from '../core/dead-letter.js';
 import type { Refusal } from '../core/envelope.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import { LIVENESS, type LivenessSettings } from '../core/liveness.js';
-import type { Log } from '../core/log.js';
+import { type Log, silentLog } from '../core/log.js';
 import { createRedelivery } from '../core/redelivery.js';
 import { watchSilence } from '../core/silence.js';
 import { whenPossible } from '../core/when-possible.js';
@@ -87,7 +87,7 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
   const chains = new Map<string, Chain>();
   const listeners = new Set<BackendListener>();
   const counters = newCounters();
-  const isRepeated = createRedelivery(store);
+  const isRepeated = createRedelivery(store, patiently);
   /** Messages of a topic wait behind one that is being unpacked or looked up. */
   const turns = createTurns();
   const silence = watchSilence(clock, lookForSilence);
@@ -153,9 +153,14 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     let earliest = Infinity;
     for (const chain of chains.values()) {
       if (deadlineOf(chain.state, settings) <= now) {
-        chain.submit({ event: { type: 'deadline' }, deadLetters: NO_LETTERS }).catch((error: unknown) => {
-          log.warn(`laundry: a controller's silence could not be stored: ${asError(error).message}`);
-        });
+        const event = { type: 'deadline' } as const;
+        chain.submit({ event, deadLetters: NO_LETTERS }).then(
+          // It may have spoken to another gateway.
+          () => silence.expect(deadlineOf(chain.state, settings)),
+          (error: unknown) => {
+            log.warn(`laundry: a controller's silence could not be stored: ${asError(error).message}`);
+          },
+        );
       }
       earliest = Math.min(earliest, deadlineOf(chain.state, settings));
     }
@@ -227,6 +232,10 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     };
     const { content, letters } = await turns.wait(arrival.topic, prepare());
     await judge(arrival, content, letters);
+  }
+
+  function patiently<T>(read: () => Promise<T>): Promise<T> {
+    return whenPossible(read, { what: 'laundry', clock, log: silentLog, closed: () => closed });
   }
 
   async function load(): Promise<void> {
