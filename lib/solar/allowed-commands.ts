@@ -1,8 +1,17 @@
 import { asError, FieldloomError } from '../core/errors.js';
 import { compileUserSchema, type Validator } from '../core/schema.js';
 
+/** A command that a company's machines take. */
+export interface AllowedCommand {
+  command: string;
+  /** JSON Schema (draft 7) of its params, as it was set. */
+  params: Readonly<Record<string, unknown>>;
+}
+
 /** Which commands the machines of a company take (protocols.md "Solar"). */
 export interface AllowedCommands {
+  /** In the order in which they were set; undefined: any command, with any params. */
+  of(companyId: string): readonly AllowedCommand[] | undefined;
   /** @throws FieldloomError invalid_input, which names what is accepted */
   check(companyId: string, command: string, params: Readonly<Record<string, unknown>>): void;
 }
@@ -27,7 +36,7 @@ const wrong = (what: string) =>
  * @throws FieldloomError invalid_setting
  */
 export function parseAllowedCommands(text = ''): AllowedCommands {
-  if (text.trim() === '') return { check() {} };
+  if (text.trim() === '') return { of: () => undefined, check() {} };
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -36,11 +45,14 @@ export function parseAllowedCommands(text = ''): AllowedCommands {
   }
   if (!isObject(value)) throw wrong('no object');
   const companies = new Map<string, Map<string, Validator<unknown>>>();
+  const lists = new Map<string, AllowedCommand[]>();
   for (const [company, commands] of Object.entries(value)) {
     if (!isObject(commands)) throw wrong(`${company} is no object`);
     const validators = new Map<string, Validator<unknown>>();
+    const list: AllowedCommand[] = [];
     for (const [command, schema] of Object.entries(commands)) {
       if (!isObject(schema)) throw wrong(`${company}, ${command} is no JSON Schema`);
+      list.push({ command, params: schema });
       try {
         validators.set(command, compileUserSchema<unknown>(schema));
       } catch (error) {
@@ -48,8 +60,10 @@ export function parseAllowedCommands(text = ''): AllowedCommands {
       }
     }
     companies.set(company, validators);
+    lists.set(company, list);
   }
   return {
+    of: (companyId) => lists.get(companyId) ?? lists.get(OTHERS),
     check(companyId, command, params) {
       const validators = companies.get(companyId) ?? companies.get(OTHERS);
       if (validators === undefined) return;

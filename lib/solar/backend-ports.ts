@@ -4,7 +4,9 @@ import type { Refusal } from '../core/envelope.js';
 import type { Message } from '../core/link.js';
 import type { LivenessSettings } from '../core/liveness.js';
 import type { Log } from '../core/log.js';
+import type { SolarMessageKind } from './codec.js';
 import type { SolarCounters } from './counters.js';
+import type { Elsewhere } from './elsewhere.js';
 import type {
   MachineIds,
   MachineRecord,
@@ -35,6 +37,8 @@ export interface SolarBackendOptions {
   store: SolarStore & RollupStore;
   clock: Clock;
   log: Log;
+  /** With several gateways on one store. */
+  elsewhere?: Elsewhere;
   settings?: Partial<LivenessSettings> & {
     /** Before the topics, for example `lms`. */
     prefix?: string;
@@ -45,7 +49,7 @@ export interface SolarBackendOptions {
 
 export interface SolarBackend {
   /** MQTT filters of the topics to be handled. */
-  readonly filters: readonly string[];
+  readonly filters: Readonly<Record<SolarMessageKind, string>>;
   readonly counters: SolarCounters;
   /** Machines known, and how many of them are online, stale and offline. */
   count(): { known: number; online: number; stale: number; offline: number };

@@ -11,7 +11,7 @@ import { whenPossible } from '../core/when-possible.js';
 import type { SolarArrival, SolarBackend, SolarBackendOptions, SolarListener } from './backend-ports.js';
 import { parseStatus, parseTelemetry, readTopic, type SolarMessageKind, solarTopics } from './codec.js';
 import { newSolarCounters } from './counters.js';
-import { adopt, happen, type Machine, newMachine, recordOf, rowsEnded } from './machines.js';
+import { adopt, happen, type Machine, newMachine, recordOf, rowsEnded, takeUp } from './machines.js';
 import type { MachineIds } from './ports.js';
 import { createRollups } from './rollups.js';
 import { beat, deadlineOf, type MachineEvent } from './state.js';
@@ -32,7 +32,7 @@ const keyOf = ({ companyId, machineId }: MachineIds) => `${companyId}/${machineI
 
 /** The gateway's side of the solar protocol (protocols.md "Solar"). */
 export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
-  const { store, clock, log, settings: given = {} } = options;
+  const { store, clock, log, elsewhere, settings: given = {} } = options;
   const settings = { ...LIVENESS, rawMs: 90 * DAY_MS, ...given };
   const topics = solarTopics(settings.prefix);
   const machines = new Map<string, Machine>();
@@ -41,7 +41,7 @@ export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
   const counters = newSolarCounters();
   const sequence = createSequence();
   const silence = watchSilence(clock, lookForDeadlines);
-  const isRepeatedLetter = createRedelivery(store);
+  const isRepeatedLetter = createRedelivery(store, patiently);
   const rollups = createRollups({ store, clock, log });
   const closedError = () => new FieldloomError('link_closed', 'the solar backend is closed');
   let listeningSince = 0;
@@ -56,10 +56,11 @@ export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
     store,
     clock,
     counters,
+    elsewhere,
     patiently,
     prepare,
-    hear(machine, receivedAt) {
-      hear(machine, receivedAt, true);
+    hear(machine, receivedAt, periodic) {
+      hear(machine, receivedAt, periodic);
       if (machine.state.presence !== 'online' || machine.statusUnderWay > 0)
         sayTelemetry(machine, receivedAt);
     },
@@ -168,7 +169,13 @@ export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
 
   function takeStatus(machine: Machine, arrival: SolarArrival): Promise<void> {
     const { receivedAt, retain: past = false } = arrival;
-    const reported = parseStatus(arrival.payload, clock.now());
+    let reported: ReturnType<typeof parseStatus>;
+    try {
+      reported = parseStatus(arrival.payload, clock.now());
+    } catch (error) {
+      if (elsewhere?.keepsRefused() === false) return Promise.resolve();
+      throw error;
+    }
     if (!past) hear(machine, receivedAt, false);
     counters.status += 1;
     return takeEvent(machine, { type: 'status', reported, receivedAt, past });
@@ -205,6 +212,28 @@ export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
     }
   }
 
+  /** Unless it speaks to another gateway. */
+  async function takeSilence(machine: Machine): Promise<void> {
+    const { pulse } = machine;
+    const lastSeen = (await elsewhere?.lastHeard(machine)) ?? pulse.lastSeen;
+    if (lastSeen <= pulse.lastSeen) return takeEvent(machine, { type: 'silence', lastSeen });
+    hear(machine, lastSeen, false);
+    silence.expect(deadlineOf(machine.state, pulse, settings));
+  }
+
+  /** Those that another gateway takes for silent, and that this one hears. */
+  async function correctPresence(): Promise<void> {
+    for (const { newestAt: _, ...record } of await store.loadAll()) {
+      const machine = machines.get(keyOf(record));
+      if (machine === undefined || machine.statusUnderWay > 0 || record.presence !== 'stale') continue;
+      const { lastSeen } = machine.pulse;
+      if (machine.state.presence === 'online' && lastSeen > record.since) {
+        takeUp(machine, record);
+        sayTelemetry(machine, lastSeen);
+      }
+    }
+  }
+
   function lookForDeadlines(now: number): number {
     let earliest = Infinity;
     for (const machine of machines.values()) {
@@ -212,9 +241,9 @@ export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
       const deadline = deadlineOf(state, pulse, settings);
       if (deadline > now) earliest = Math.min(earliest, deadline);
       else if (machine.statusUnderWay === 0) {
-        const event: MachineEvent =
-          state.presence === 'leaving' ? { type: 'left' } : { type: 'silence', lastSeen: pulse.lastSeen };
-        takeEvent(machine, event).catch((error: unknown) => {
+        const done =
+          state.presence === 'leaving' ? takeEvent(machine, { type: 'left' }) : takeSilence(machine);
+        done.catch((error: unknown) => {
           if (!closed)
             log.warn(`solar: that a machine is away could not be stored: ${asError(error).message}`);
         });
@@ -228,6 +257,7 @@ export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
       ({ number, pulse, savedSeen }) => number !== 0 && pulse.lastSeen > savedSeen,
     );
     if (moved.length === 0) return;
+    if (elsewhere !== undefined) await correctPresence();
     const seen = moved.map(({ number, pulse }) => ({
       number,
       lastSeen: pulse.lastSeen,
@@ -281,7 +311,7 @@ export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
   }
 
   return {
-    filters: [topics.telemetry.filter, topics.status.filter],
+    filters: { telemetry: topics.telemetry.filter, status: topics.status.filter },
     counters,
     count() {
       const counted = { known: 0, online: 0, stale: 0, offline: 0 };

@@ -65,13 +65,28 @@ export function newMachine({ companyId, machineId }: MachineIds, intervalMs: num
   };
 }
 
-/** Takes what is stored of a machine. @param listeningSince silence before that was ours, epoch ms */
+/**
+ * Takes what is stored of a machine. What was heard of it meanwhile counts on.
+ * @param listeningSince silence before that was ours, epoch ms
+ */
 export function adopt(machine: Machine, record: MachineRecord, listeningSince: number): void {
   machine.number = record.number;
   machine.state = stateOf(record);
   machine.revision = record.revision;
   machine.savedSeen = record.lastSeen;
-  Object.assign(machine.pulse, pulseOf(record.lastSeen, listeningSince, record.intervalMs));
+  const { lastSeen, silentSince } = machine.pulse;
+  const stored = pulseOf(record.lastSeen, listeningSince, record.intervalMs);
+  Object.assign(machine.pulse, {
+    ...stored,
+    lastSeen: Math.max(stored.lastSeen, lastSeen),
+    silentSince: Math.max(stored.silentSince, silentSince),
+  });
+}
+
+/** What another gateway has made of its status. */
+export function takeUp(machine: Machine, record: MachineRecord): void {
+  machine.state = stateOf(record);
+  machine.revision = record.revision;
 }
 
 export const recordOf = ({ state, revision, pulse }: Machine): MachineRecord => ({

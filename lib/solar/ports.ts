@@ -71,6 +71,12 @@ export interface TelemetryRow {
   extra: string | null;
 }
 
+/** Ids of the rows of one gateway. */
+export interface RowIds {
+  first: number;
+  last: number;
+}
+
 export interface Append {
   row: TelemetryRow;
   /** The message says which one it is: rejects with store_conflict where it is a row already. */
@@ -98,11 +104,12 @@ export interface SolarStore extends EarlierLetters {
   append(append: Append): Promise<void>;
   /** The minute of this instant is to be rolled up again. */
   mark(machine: number, at: number): Promise<void>;
-  /** Rows of `after < at < before`, newest first. */
+  /** Rows of `after < at < before`, newest first. @param ids only those whose ids are of these */
   rowsBefore(
     machine: number,
     span: { after: number; before: number },
     limit: number,
+    ids?: RowIds,
   ): Promise<TelemetryRow[]>;
   /** @throws FieldloomError store_conflict where the stored revision is not `expectedRevision` */
   saveStatus(write: StatusWrite): Promise<void>;

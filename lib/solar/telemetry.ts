@@ -3,19 +3,21 @@ import { hasCode } from '../core/errors.js';
 import type { SolarArrival } from './backend-ports.js';
 import type { SolarCounters } from './counters.js';
 import { type Machine, rowEnded, rowsEnded, saysTheSame } from './machines.js';
-import type { Append, SolarStore, TelemetryRow } from './ports.js';
+import type { Append, RowIds, SolarStore, TelemetryRow } from './ports.js';
 import { LATE_MS, ROLLUP_LAG_MS } from './rollups.js';
 
 export interface TelemetryIntakeOptions {
   store: Pick<SolarStore, 'append' | 'mark' | 'rowsBefore'>;
   clock: Clock;
   counters: SolarCounters;
+  /** With several gateways. */
+  elsewhere?: { ownRows: RowIds | undefined } | undefined;
   /** Reads again and again until it can be read. */
   patiently<T>(read: () => Promise<T>): Promise<T>;
   /** Messages of the machine wait for this, in their order. */
   prepare(machine: Machine, work: () => Promise<void>): void;
-  /** The machine has been heard. */
-  hear(machine: Machine, receivedAt: number): void;
+  /** The machine has been heard. @param periodic by its own period, not of its past as fast as it goes */
+  hear(machine: Machine, receivedAt: number, periodic: boolean): void;
   /** A row is on its way to the store; it is committed. */
   arrived(machine: Machine, row: TelemetryRow): void;
   kept(machine: Machine, row: TelemetryRow): void;
@@ -28,25 +30,34 @@ export interface TelemetryIntake {
 
 /** A row that is older when it is committed may have been missed by its rollup. */
 const MISSED_MS = (LATE_MS + ROLLUP_LAG_MS) / 2;
-/** Messages that may still be without an acknowledgement when a connection is lost came within so long before it, ms. */
-const UNACKNOWLEDGED_MS = 10_000;
+/**
+ * Messages that may still be without an acknowledgement when a connection is lost came within so long before it, ms. A
+ * gateway that is killed, starts again and is killed before its broker has heard it lies in between too; a machine's
+ * message before the last one does not, at the usual interval.
+ */
+const UNACKNOWLEDGED_MS = 25_000;
 const MOST_REPEATABLE = 1_000;
 
 /** Brings telemetry into the store, each message once (ingest.md "Same message twice"). */
 export function createTelemetryIntake(options: TelemetryIntakeOptions): TelemetryIntake {
-  const { store, clock, counters, patiently, prepare } = options;
-  /** Ids of rows: no two gateways draw the same beginning. */
-  const firstId = Math.floor(Math.random() * 2 ** 32) * 2 ** 20;
+  const { store, clock, counters, elsewhere, patiently, prepare } = options;
+  const ownRows = elsewhere?.ownRows;
+  /** Ids of rows: no two gateways draw the same beginning, nor do two runs of one. */
+  const firstId =
+    ownRows === undefined
+      ? Math.floor(Math.random() * 2 ** 32) * 2 ** 20
+      : ownRows.first + Math.floor(Math.random() * 2 ** 12) * 2 ** 20;
   let nextId = 0;
 
   /** What a machine may be repeating that speaks over a connection since `resumedAt` (ingest.md "Same message twice"). */
   async function findRepeatable(machine: Machine, resumedAt: number): Promise<void> {
     await rowsEnded(machine);
     let newest = machine.newestAt;
-    if (newest === undefined) return;
+    if (newest === undefined && elsewhere === undefined) return;
     const before = (since: number, limit: number) =>
-      patiently(() => store.rowsBefore(machine.number, { after: since, before: resumedAt }, limit));
-    if (newest >= resumedAt) {
+      patiently(() => store.rowsBefore(machine.number, { after: since, before: resumedAt }, limit, ownRows));
+    // What other gateways have stored is known to the store alone.
+    if (newest === undefined || newest >= resumedAt || elsewhere !== undefined) {
       const [last] = await before(0, 1);
       newest = last?.at;
     }
@@ -91,9 +102,9 @@ export function createTelemetryIntake(options: TelemetryIntakeOptions): Telemetr
   function keep(machine: Machine, arrival: SolarArrival, append: Append): Promise<void> {
     const { row } = append;
     const isPast = arrival.retain === true;
-    if (!isPast) options.hear(machine, arrival.receivedAt);
     row.machine = machine.number;
     append.late = row.at < clock.now() - LATE_MS;
+    if (!isPast) options.hear(machine, arrival.receivedAt, !append.late);
     if (!append.identified) {
       if (machine.repeatable.length > 0 && isRepeated(machine, row)) return repeated(machine, append);
       row.id = firstId + (nextId++ % 2 ** 20);
