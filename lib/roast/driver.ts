@@ -10,6 +10,8 @@ export interface DriverReading {
   readonly extra: Readonly<Record<string, number | null>>;
   /** What a sensor has noticed since the last reading, such as the crack. */
   readonly events?: readonly EventType[];
+  /** Why a part of it is missing, where the driver knows. */
+  readonly problem?: string;
 }
 
 /**
@@ -23,9 +25,12 @@ export interface RoastDriver {
   readonly pace: 'asked' | 'itself';
   connect(): Promise<void>;
   disconnect(): Promise<void>;
+  /** @throws FieldloomError link_closed where the connection is gone; anything else is one reading that failed */
   read(): Promise<DriverReading>;
   /** @returns the value that was applied */
   write(channel: string, value: number): Promise<number>;
   /** Names of its controls. */
   channels(): readonly string[];
+  /** Where its controls stand, 0 to 1, where it knows that without having set them. */
+  values?(): Readonly<Record<string, number>>;
 }

@@ -1,13 +1,14 @@
 import type { Clock, Timer } from '../core/clock.js';
 import { asError } from '../core/errors.js';
 import type { Log } from '../core/log.js';
-import type { AlarmAction } from './alarms.js';
+import type { AlarmAction, AlarmRule } from './alarms.js';
 import type { DriverReading } from './driver.js';
 import type { RoastEvent } from './event.js';
-import { type MachineDefinition, rateSettings, sessionSettings } from './machine-definition.js';
+import { type MachineDefinition, rateSettings, sessionSettings, speedOf } from './machine-definition.js';
+import { changePace, type Pace, REAL_TIME } from './pace.js';
 import type { RoastStore, StoredEvent, StoredSession } from './ports.js';
 import { formatAlarm, formatEvent, formatGap, formatPoint, rounded, type ServerMessage } from './protocol.js';
-import { type RateOfRise, rateOfRise } from './rate-of-rise.js';
+import { type RateOfRise, type RateSettings, rateOfRise } from './rate-of-rise.js';
 import { feedRates, type Recording, rebuiltState } from './recording.js';
 import type { Ring } from './ring.js';
 import {
@@ -21,10 +22,8 @@ import {
   sessionTime,
   stepSession,
 } from './session.js';
+import { createSilence, type Probe } from './silence.js';
 import { toldInOrder } from './told-in-order.js';
-
-/** Without a reading for so long it is told, once (roast.md "Signal"). */
-const SILENT_MS = 5_000;
 
 export interface LiveSessionOptions {
   definition: MachineDefinition;
@@ -44,8 +43,8 @@ export interface LiveSessionOptions {
     sampling(wanted: boolean): void;
     /** A reading was taken. @param turned whether the roast has had its TP */
     read(bt: number | null, turned: boolean): void;
-    /** No reading for more than 5 s. */
-    silent(): void;
+    /** No reading for more than 5 s: of one probe, or of any. */
+    silent(of: Probe | 'all'): void;
     /** An alarm asks for it. */
     act(action: AlarmAction): void;
   };
@@ -65,13 +64,14 @@ export class LiveSession {
   readonly #options: LiveSessionOptions;
   readonly #order;
   #settings: SessionSettings;
+  #pace: Pace;
+  #rateSettings: RateSettings;
   #state: SessionState = IDLE;
   #shown: ShownState = { phase: 'idle', previous: 'idle', sessionId: null };
   #recording: Recording | undefined;
   #rates: { bt: RateOfRise; et: RateOfRise };
-  #heardMs = 0;
-  #silent = false;
-  #silence: Timer | undefined;
+  readonly #silence = createSilence();
+  #watching: Timer | undefined;
   /** Rows are written in their order: after this one there are all. */
   #lastStored: Promise<void> | undefined;
   #closed = false;
@@ -80,7 +80,9 @@ export class LiveSession {
     this.#options = options;
     this.#order = toldInOrder(options.clock);
     this.#settings = sessionSettings(options.definition);
-    this.#rates = this.#newRates(options.definition);
+    this.#pace = changePace(REAL_TIME, speedOf(options.definition), options.steadyNow());
+    this.#rateSettings = rateSettings(options.definition);
+    this.#rates = this.#newRates();
     if (options.stored !== undefined) this.#goOn(options.stored);
   }
 
@@ -92,22 +94,31 @@ export class LiveSession {
   }
   /** What the session's clock shows, ms. */
   get timeMs(): number {
-    return sessionTime(this.#state, this.#options.steadyNow());
+    return sessionTime(this.#state, this.#now());
   }
   get recording(): Recording | undefined {
     return this.#recording;
+  }
+  /** Alarms that have fired, and whose value has not been back since. */
+  get standingAlarms(): readonly AlarmRule[] {
+    return this.#settings.alarms.filter(({ id }) => this.#state.alarms[id]?.armed === false);
   }
   get sampling(): boolean {
     return this.#state.phase === 'monitoring' || this.#state.phase === 'recording';
   }
 
   redefine(definition: MachineDefinition): void {
+    this.#pace = changePace(this.#pace, speedOf(definition), this.#options.steadyNow());
     this.#settings = sessionSettings(definition);
-    this.#rates = this.#newRates(definition);
+    const { windowS, mode } = rateSettings(definition);
+    // Rates begin anew only where they are taken otherwise: they need half a window before they are known.
+    if (windowS === this.#rateSettings.windowS && mode === this.#rateSettings.mode) return;
+    this.#rateSettings = { windowS, mode };
+    this.#rates = this.#newRates();
   }
 
-  /** @returns why it was refused */
-  step(input: SessionInput, nowMs: number = this.#options.steadyNow()): string | undefined {
+  /** @param nowMs the machine's own time. @returns why it was refused */
+  step(input: SessionInput, nowMs: number = this.#now()): string | undefined {
     const before = this.#state.phase;
     const { state, effects, refused } = stepSession(this.#state, input, nowMs, this.#settings);
     this.#state = state;
@@ -116,11 +127,12 @@ export class LiveSession {
     return refused?.message;
   }
 
-  take({ takenMs, bt, et, extra }: DriverReading): void {
+  /** Its time is the steady clock's. */
+  take({ takenMs: takenSteadyMs, bt, et, extra }: DriverReading): void {
+    const takenMs = this.#pace.at(takenSteadyMs);
     // What was read before this clock began says nothing of its rates.
     if ((bt === null && et === null) || !this.sampling || takenMs < this.#state.zeroMs) return;
-    this.#heardMs = this.#options.steadyNow();
-    this.#silent = false;
+    this.#silence.heard(bt, et, this.#options.steadyNow());
     const rateOf = (probe: RateOfRise, celsius: number | null) =>
       rounded(probe.add(takenMs, celsius)?.ror ?? null);
     const btRor = rateOf(this.#rates.bt, bt);
@@ -140,14 +152,18 @@ export class LiveSession {
   /** Fulfils when all is told and written, or the database takes too long. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#silence?.cancel();
+    this.#watching?.cancel();
     this.#order.add(() => {}, this.#lastStored);
     await this.#order.done();
   }
 
-  #newRates(definition: MachineDefinition) {
-    const settings = rateSettings(definition);
-    return { bt: rateOfRise(settings), et: rateOfRise(settings) };
+  /** The machine's own time, ms. */
+  #now(): number {
+    return this.#pace.at(this.#options.steadyNow());
+  }
+
+  #newRates() {
+    return { bt: rateOfRise(this.#rateSettings), et: rateOfRise(this.#rateSettings) };
   }
 
   #turned(): void {
@@ -158,7 +174,7 @@ export class LiveSession {
         this.#rates.et.reset();
         break;
       case 'recording':
-        this.#recording = { startedAt: clock.now(), points: [], controls: [] };
+        this.#recording = { startedAt: clock.now(), points: [], controls: [], alarms: [] };
         break;
       case 'idle':
         this.#recording = undefined;
@@ -169,19 +185,16 @@ export class LiveSession {
 
   /** From now on a reading is expected, or none is. */
   #listen(): void {
-    this.#silence?.cancel();
-    this.#heardMs = this.#options.steadyNow();
-    this.#silent = false;
+    this.#watching?.cancel();
+    this.#silence.begin(this.#options.steadyNow());
     if (this.sampling) this.#watch();
   }
 
   #watch(): void {
     const { clock, steadyNow, listener } = this.#options;
-    if (steadyNow() - this.#heardMs > SILENT_MS && !this.#silent) {
-      this.#silent = true;
-      listener.silent();
-    }
-    this.#silence = clock.setTimer(() => this.#watch(), 1_000);
+    const silent = this.#silence.due(steadyNow());
+    if (silent !== undefined) listener.silent(silent);
+    this.#watching = clock.setTimer(() => this.#watch(), 1_000);
   }
 
   #carryOut(effect: SessionEffect): void {
@@ -215,6 +228,7 @@ export class LiveSession {
       }
       case 'alarm': {
         const { rule, timeMs, point } = effect;
+        this.#recording?.alarms.push({ rule, timeMs, point });
         this.#order.add(() => this.#tell(timeMs, formatAlarm(rule, timeMs, point)));
         for (const action of rule.actions) listener.act(action);
       }
@@ -254,16 +268,17 @@ export class LiveSession {
 
   /** The gateway was away: the session goes on, with a gap. */
   #goOn(stored: StoredSession): void {
-    const { clock, steadyNow, ring } = this.#options;
+    const { clock, ring } = this.#options;
     const { points, events, controls, sessionId, phase, startedAt } = stored;
     const lastMs = Math.max(points.at(-1)?.timeMs ?? 0, events.at(-1)?.event.knownMs ?? 0);
     // The wall clock alone has gone on meanwhile; where it was set back, the session's clock still does not go back.
     const elapsedMs = Math.max(clock.now() - startedAt, lastMs + 1);
-    const zeroMs = steadyNow() - elapsedMs;
-    this.#state = rebuiltState(stored, zeroMs, this.#settings);
+    const zeroMs = this.#now() - elapsedMs;
+    const { state, alarms } = rebuiltState(stored, zeroMs, this.#settings);
+    this.#state = state;
     this.#shown = { phase, previous: phase, sessionId };
     if (phase !== 'monitoring') {
-      this.#recording = { startedAt, points: [...points], controls: [...controls] };
+      this.#recording = { startedAt, points: [...points], controls: [...controls], alarms };
     }
     feedRates(points, zeroMs, this.#rates);
     ring.restart(sessionId);

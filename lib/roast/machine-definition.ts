@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import machineSchema from '../../schemas/roast/machine.schema.json';
 import { FieldloomError } from '../core/errors.js';
 import { compileSchema } from '../core/schema.js';
 import type { AlarmCondition, AlarmRule } from './alarms.js';
 import { DETECTION_DEFAULTS } from './detection.js';
+import { parseModbus } from './modbus-settings.js';
 import { RATE_DEFAULTS, type RateSettings } from './rate-of-rise.js';
 import type { SessionSettings } from './session.js';
 import type { RoastMachineBody } from './wire.js';
@@ -44,6 +46,7 @@ export function parseMachine(body: unknown, id: string): MachineDefinition {
     config,
   };
   alarmsOf(config);
+  if (driver === 'modbus') parseModbus(config.modbus ?? {}, '/config/modbus');
   return definition;
 }
 
@@ -65,6 +68,24 @@ export function rateSettings({ config }: MachineDefinition): RateSettings {
     windowS: config.ror_window_s ?? RATE_DEFAULTS.windowS,
     mode: config.ror_mode ?? RATE_DEFAULTS.mode,
   };
+}
+
+/** What the session looks at, and no driver does. */
+const OF_THE_SESSION = ['alarms', 'charge_at_start', 'dry_end_c', 'ror_mode', 'ror_window_s'] as const;
+
+/** Whether two definitions of a machine ask for the same driver, set up the same. */
+export function sameDriver(one: MachineDefinition, other: MachineDefinition): boolean {
+  const asked = ({ driver, samplingMs, config }: MachineDefinition) => {
+    const own: Record<string, unknown> = { ...config };
+    for (const name of OF_THE_SESSION) delete own[name];
+    return { driver, samplingMs, own };
+  };
+  return isDeepStrictEqual(asked(one), asked(other));
+}
+
+/** How many times as fast as the clock its own time goes (lib/roast/pace.ts): only a simulated one has a choice. */
+export function speedOf({ driver, config }: MachineDefinition): number {
+  return driver === 'simulator' ? (config.speed ?? 1) : 1;
 }
 
 function alarmsOf({ alarms = [] }: MachineConfig): AlarmRule[] {

@@ -1,14 +1,14 @@
 import type { Clock } from '../core/clock.js';
 import { asError, hasCode } from '../core/errors.js';
 import type { Log } from '../core/log.js';
-import type { AlarmAction } from './alarms.js';
+import type { AlarmAction, AlarmRule } from './alarms.js';
 import { type Client, type ClientSocket, type Clients, createClients } from './clients.js';
 import { type ControlOutcome, type Controls, createControls } from './controls.js';
 import type { RoastDriver } from './driver.js';
 import type { EventType, RoastEvent } from './event.js';
 import { LiveSession } from './live-session.js';
 import { type ControlLock, createLock } from './lock.js';
-import type { MachineDefinition } from './machine-definition.js';
+import { type MachineDefinition, speedOf } from './machine-definition.js';
 import type { ProfileSource, RoastStore, StoredSession } from './ports.js';
 import {
   type ClientMessage,
@@ -56,6 +56,8 @@ export class RoastMachine {
   #sampler: Sampler;
   /** Why the last read failed. */
   #problem = '';
+  /** It is told once that readings do not come, until one does. */
+  #outageTold = false;
   #closed = false;
 
   constructor(options: MachineOptions) {
@@ -65,7 +67,10 @@ export class RoastMachine {
     const { definition, store, clock, steadyNow, log, stored } = options;
     const ring = createRing();
     this.clients = createClients(clock, ring);
-    this.lock = createLock(clock, (client) => this.#players.stop(client));
+    this.lock = createLock(clock, (client) => {
+      this.#players.stop(client);
+      this.#tellClientsState();
+    });
     this.#controls = createControls({
       clock,
       channels: () => this.#driver.channels(),
@@ -84,23 +89,31 @@ export class RoastMachine {
     this.#session = new LiveSession({
       ...{ definition, store, clock, steadyNow, log, ring, stored },
       listener: {
-        stepped: ({ phase, previous, sessionId }) => {
+        stepped: ({ phase }) => {
           // A recording begins with the controls as they are.
           if (phase === 'recording') this.#keepControls();
-          this.clients.broadcast((client) => formatState(phase, previous, sessionId, this.lock.of(client)));
-          this.#tell(formatState(phase, previous, sessionId, 'free'));
+          this.#tellClientsState();
+          this.tellState();
         },
         told: (message) => {
           this.clients.told();
           this.#tell(message);
         },
-        sampling: (wanted) => this.#sampler.sample(wanted),
-        read: (bt, turned) => this.#players.reading(bt, turned),
-        silent: () => {
+        sampling: (wanted) => {
+          this.#outageTold = false;
+          this.#sampler.sample(wanted);
+        },
+        read: (bt, turned) => {
+          this.#outageTold = false;
+          this.#players.reading(bt, turned);
+        },
+        silent: (of) => {
           const { state } = this.#sampler;
-          const why =
-            state === 'connected' ? this.#problem || 'no reading for 5 s' : `the driver is ${state}`;
-          this.#error('DRIVER_READ_FAILED', why);
+          const none = of === 'all' ? 'no reading for 5 s' : `${of}: no reading for 5 s`;
+          const why = state === 'connected' ? this.#problem || none : `the driver is ${state}`;
+          // One probe of two is no outage: the others go on.
+          if (of === 'all') this.#outage('DRIVER_READ_FAILED', why);
+          else this.#error('DRIVER_READ_FAILED', why);
           this.#problem = '';
         },
         act: (action) => this.#act(action),
@@ -131,9 +144,12 @@ export class RoastMachine {
   get recording(): Recording | undefined {
     return this.#session.recording;
   }
-  /** Last applied value of each control. */
+  get standingAlarms(): readonly AlarmRule[] {
+    return this.#session.standingAlarms;
+  }
+  /** Last applied value of each control; of those that nobody has set, what the driver says. */
   get controlValues(): Readonly<Record<string, number>> {
-    return this.#controlValues;
+    return { ...this.#controlValues, ...this.#driver.values?.() };
   }
   get channels(): readonly string[] {
     return this.#driver.channels();
@@ -146,11 +162,20 @@ export class RoastMachine {
   async disconnect(): Promise<void> {
     const wasThere = this.#sampler.state !== 'disconnected';
     await this.#sampler.disconnect();
-    if (wasThere && this.#session.sampling) this.#error('DRIVER_DISCONNECTED', 'the driver was disconnected');
+    if (wasThere && this.#session.sampling)
+      this.#outage('DRIVER_DISCONNECTED', 'the driver was disconnected');
   }
 
-  /** Set up anew; the session goes on. */
-  async redefine(definition: MachineDefinition, driver: RoastDriver): Promise<void> {
+  /**
+   * Set up anew; the session goes on.
+   * @param driver undefined where the one that it has stays: what is only looked at differently needs no new connection
+   */
+  async redefine(definition: MachineDefinition, driver: RoastDriver | undefined): Promise<void> {
+    if (driver === undefined) {
+      this.#definition = definition;
+      this.#session.redefine(definition);
+      return;
+    }
     const connected = this.#sampler.state !== 'disconnected';
     await this.#sampler.disconnect();
     this.#definition = definition;
@@ -167,8 +192,7 @@ export class RoastMachine {
     this.lock.came(id);
     const { state, name, message } = this.driverState;
     client.send(formatConnection(state, name, message));
-    const { phase, previous, sessionId } = this.#session.shown;
-    client.send(formatState(phase, previous, sessionId, this.lock.of(id)));
+    client.send(this.#stateFor(id));
     return client;
   }
 
@@ -196,11 +220,15 @@ export class RoastMachine {
     client.spoke();
     // A replay only shows, unless it is to move the controls.
     const controls = message.type !== 'replay' || (message.action === 'start' && message.actuate);
+    const wasFree = this.lock.of(client.id) === 'free';
     if (controls && !this.lock.take(client.id)) {
       client.send(formatError('SESSION_LOCKED', 'another client controls this machine'));
       return;
     }
+    const before = this.phase;
     this.#obey(client, message);
+    // A step of the session tells who holds the lock by itself.
+    if (controls && wasFree && this.phase === before) this.#tellClientsState();
   }
 
   /** A flow or a sensor says so: they ask for no lock. @returns why it was refused */
@@ -217,6 +245,12 @@ export class RoastMachine {
     return this.#setControl(channel, value);
   }
 
+  /** Tells flows the state of the session, without a step of it. */
+  tellState(): void {
+    const { phase, previous, sessionId } = this.#session.shown;
+    this.#tell(formatState(phase, previous, sessionId, 'free'));
+  }
+
   async close(code: number, reason: string): Promise<void> {
     this.#closed = true;
     this.#players.close();
@@ -224,6 +258,15 @@ export class RoastMachine {
     this.clients.closeAll(code, reason);
     await this.#sampler.disconnect();
     await this.#session.close();
+  }
+
+  #stateFor(client: string): ServerMessage {
+    const { phase, previous, sessionId } = this.#session.shown;
+    return formatState(phase, previous, sessionId, this.lock.of(client));
+  }
+
+  #tellClientsState(): void {
+    this.clients.broadcast((client) => this.#stateFor(client));
   }
 
   #obey(client: Client, message: Exclude<ClientMessage, { type: 'sync' }>): void {
@@ -268,7 +311,7 @@ export class RoastMachine {
   }
 
   #keepControls(): void {
-    for (const [channel, value] of Object.entries(this.#controlValues)) {
+    for (const [channel, value] of Object.entries(this.controlValues)) {
       this.#session.keepControl(channel, value);
     }
   }
@@ -287,6 +330,12 @@ export class RoastMachine {
     this.#options.tell(this.#definition.id, message);
   }
 
+  #outage(code: LiveErrorCode, text: string): void {
+    if (this.#outageTold) return;
+    this.#outageTold = true;
+    this.#error(code, text);
+  }
+
   #error(code: LiveErrorCode, text: string): void {
     const message = formatError(code, text);
     this.clients.broadcast(message);
@@ -297,7 +346,7 @@ export class RoastMachine {
     const { clock, steadyNow } = this.#options;
     return createSampler({
       driver: this.#driver,
-      intervalMs: this.#definition.samplingMs,
+      intervalMs: this.#definition.samplingMs / speedOf(this.#definition),
       clock,
       steadyNow,
       listener: {
@@ -305,9 +354,10 @@ export class RoastMachine {
           const message = formatConnection(state, this.#driver.name, text);
           this.clients.broadcast(message);
           this.#tell(message);
-          if (state === 'reconnecting' && this.#session.sampling) this.#error('DRIVER_DISCONNECTED', text);
+          if (state === 'reconnecting' && this.#session.sampling) this.#outage('DRIVER_DISCONNECTED', text);
         },
         reading: (reading) => {
+          this.#problem = reading.problem ?? '';
           for (const event of reading.events ?? []) this.#notice(event);
           this.#session.take(reading);
         },

@@ -1,3 +1,4 @@
+import type { AlarmRule } from './alarms.js';
 import { effectiveEvents, type RoastEvent } from './event.js';
 import type { AppliedControl, StoredSession } from './ports.js';
 import { inOrder, NO_NOTES, type Profile, type ProfileNotes } from './profile.js';
@@ -5,17 +6,27 @@ import type { rateOfRise } from './rate-of-rise.js';
 import {
   IDLE,
   type Point,
+  type SessionInput,
   type SessionSettings,
   type SessionState,
   startRecording,
   stepSession,
 } from './session.js';
 
+/** An alarm that has fired, on the session's clock, and what was read then. */
+export interface FiredAlarm {
+  readonly rule: AlarmRule;
+  readonly timeMs: number;
+  readonly point: Point | null;
+}
+
 /** What of a recording is in memory: all of it. Times are on the session's clock. */
 export interface Recording {
   readonly startedAt: number;
   readonly points: Point[];
   readonly controls: AppliedControl[];
+  /** Those that have fired. */
+  readonly alarms: FiredAlarm[];
 }
 
 /** Two readings further apart than this have a gap between them, ms; or than three intervals. */
@@ -35,29 +46,39 @@ export function gapsOf(points: readonly Point[], samplingMs: number): { fromMs: 
 
 /**
  * The state in which a stored session was when the gateway ended: its readings and marks, taken again in their order.
- * What an alarm did then it does not do again, for effects are left alone.
+ * What an alarm did then it does not do again, for effects are left alone; that it fired is known.
  * @param zeroMs where its clock is at 0 on the steady clock of this process
  */
-export function rebuiltState(stored: StoredSession, zeroMs: number, settings: SessionSettings): SessionState {
+export function rebuiltState(
+  stored: StoredSession,
+  zeroMs: number,
+  settings: SessionSettings,
+): { state: SessionState; alarms: FiredAlarm[] } {
   const { sessionId, phase, leadIn, endedMs } = stored;
-  if (phase === 'monitoring') return { ...IDLE, phase, sessionId, zeroMs };
+  const alarms: FiredAlarm[] = [];
+  if (phase === 'monitoring') return { state: { ...IDLE, phase, sessionId, zeroMs }, alarms };
   let state = startRecording(sessionId, 0, leadIn);
+  const step = (input: SessionInput, nowMs: number) => {
+    const stepped = stepSession(state, input, nowMs, settings);
+    state = stepped.state;
+    for (const effect of stepped.effects) if (effect.type === 'alarm') alarms.push(effect);
+  };
   const marks = stored.events.filter(({ given }) => given).map(({ event }) => event);
   let next = 0;
   const markUntil = (timeMs: number) => {
     for (; next < marks.length && (marks[next] as RoastEvent).knownMs < timeMs; next += 1) {
       const { type, timeMs: at, knownMs, source } = marks[next] as RoastEvent;
-      state = stepSession(state, { type: 'mark', event: type, timeMs: at, source }, knownMs, settings).state;
+      step({ type: 'mark', event: type, timeMs: at, source }, knownMs);
     }
   };
   for (const { timeMs, ...values } of stored.points) {
     markUntil(timeMs);
-    state = stepSession(state, { type: 'reading', ...values }, timeMs, settings).state;
+    step({ type: 'reading', ...values }, timeMs);
   }
   markUntil(Infinity);
   // The record is what was told; where the computation has changed since, it stays as it was.
   const events = stored.events.map(({ event }) => event);
-  return { ...state, phase, zeroMs, endedMs, detection: { ...state.detection, events } };
+  return { state: { ...state, phase, zeroMs, endedMs, detection: { ...state.detection, events } }, alarms };
 }
 
 /** What the rates of rise of a recording that goes on stand on. @param zeroMs as of `rebuiltState` */

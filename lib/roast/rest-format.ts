@@ -7,7 +7,7 @@ import { formatMachine } from './machine-definition.js';
 import type { Profile } from './profile.js';
 import { parseProfile } from './profile-codec.js';
 import { profileToJson } from './profile-json.js';
-import { formatEvent, formatPoint } from './protocol.js';
+import { formatAlarm, formatEvent, formatPoint } from './protocol.js';
 import { gapsOf, type RoastRemarks } from './recording.js';
 import type { RoastStatistics } from './statistics.js';
 import type { RoastSaveProfile } from './wire.js';
@@ -45,6 +45,9 @@ export function formatSession(machine: RoastMachine) {
       value,
     })),
     control_values: machine.controlValues,
+    alarms: (recording?.alarms ?? []).map(({ rule, timeMs, point }) =>
+      withoutType(formatAlarm(rule, timeMs, point)),
+    ),
     gaps: gapsOf(points, definition.samplingMs).map(({ fromMs, toMs }) => ({
       from_timestamp_ms: fromMs,
       to_timestamp_ms: toMs,
@@ -63,25 +66,36 @@ export type ProfileRequest =
   | { readonly type: 'save'; readonly machineId: string; readonly remarks: RoastRemarks }
   | { readonly type: 'import'; readonly profile: Profile };
 
-/** @throws FieldloomError schema_mismatch, invalid_profile */
-export function parseProfileRequest(body: unknown): ProfileRequest {
+/**
+ * @param body parsed JSON, or the bytes of a file of any format
+ * @param name what the profile is called where the file does not say
+ * @throws FieldloomError schema_mismatch, invalid_profile
+ */
+export function parseProfileRequest(body: unknown, name = ''): ProfileRequest {
+  if (Buffer.isBuffer(body)) {
+    const profile = parseProfile(body);
+    return { type: 'import', profile: profile.title === '' ? { ...profile, title: name } : profile };
+  }
   if (typeof body === 'object' && body !== null && ('format' in body || 'timex' in body)) {
-    const { name } = body as { name?: unknown };
+    const { name: own } = body as { name?: unknown };
     const profile = parseProfile(Buffer.from(JSON.stringify(body)));
-    return {
-      type: 'import',
-      profile: typeof name === 'string' && name !== '' ? { ...profile, title: name.slice(0, 1000) } : profile,
-    };
+    const title = typeof own === 'string' && own !== '' ? own.slice(0, 1000) : profile.title || name;
+    return { type: 'import', profile: { ...profile, title } };
   }
   const checked = validateSave(body);
   if (!checked.valid) {
     throw new FieldloomError('schema_mismatch', checked.message, { pointer: checked.pointer });
   }
-  const { machine_id, name, notes = {}, weight = {} } = checked.value;
+  const { machine_id, notes = {}, weight = {} } = checked.value;
   return {
     type: 'save',
     machineId: machine_id,
-    remarks: { name, notes, greenG: weight.green_g ?? null, roastedG: weight.roasted_g ?? null },
+    remarks: {
+      name: checked.value.name,
+      notes,
+      greenG: weight.green_g ?? null,
+      roastedG: weight.roasted_g ?? null,
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { asError, FieldloomError } from '../core/errors.js';
 import type { Log } from '../core/log.js';
 import type { RoastDriver } from './driver.js';
 import { RoastMachine } from './machine.js';
-import { type MachineDefinition, parseMachine } from './machine-definition.js';
+import { type MachineDefinition, parseMachine, sameDriver } from './machine-definition.js';
 import type { ProfileSource, RoastStore, StoredMachine, StoredSession } from './ports.js';
 import type { ServerMessage } from './protocol.js';
 
@@ -101,7 +101,7 @@ export async function openRoastery(options: RoasteryOptions): Promise<Roastery> 
           },
         );
       }
-      const driver = options.driver(definition);
+      const driver = sameDriver(known.definition, definition) ? undefined : options.driver(definition);
       await store.updateMachine(definition);
       await known.redefine(definition, driver);
       return known;

@@ -1,6 +1,6 @@
 import { backoffDelay } from '../core/backoff.js';
 import type { Clock, Timer } from '../core/clock.js';
-import { asError, FieldloomError } from '../core/errors.js';
+import { asError, FieldloomError, hasCode } from '../core/errors.js';
 import type { DriverReading, RoastDriver } from './driver.js';
 import type { DriverState } from './protocol.js';
 
@@ -142,7 +142,9 @@ export function createSampler(options: SamplerOptions): Sampler {
       failingSinceMs ??= now;
       listener.failed(asError(error));
       if (mine !== generation) return;
-      if (now - failingSinceMs >= FAILING_MS) return lose(asError(error));
+      // A connection that is known to be gone is not tried out first.
+      const gone = hasCode(error, 'link_closed');
+      if (gone || now - failingSinceMs >= FAILING_MS) return lose(asError(error));
       // A driver of its own pace that fails at once must not fail in a circle.
       if (driver.pace === 'itself') {
         timer = clock.setTimer(schedule, intervalMs);

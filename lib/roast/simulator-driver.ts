@@ -9,9 +9,16 @@ export interface SimulatorSettings {
   readonly dropoutShare: number;
   /** Weight of a batch, g. */
   readonly greenG: number;
+  /** How many times as fast as the clock it heats and roasts. */
+  readonly speed: number;
 }
 
-export const SIMULATOR_DEFAULTS: SimulatorSettings = { noiseC: 0.1, dropoutShare: 0, greenG: 1000 };
+export const SIMULATOR_DEFAULTS: SimulatorSettings = {
+  noiseC: 0.1,
+  dropoutShare: 0,
+  greenG: 1000,
+  speed: 1,
+};
 
 /** What its controls are when it starts. */
 const AT_START: RoasterControls = { burner: 0.45, airflow: 0.4, charge: 0, drop: 0 };
@@ -26,9 +33,10 @@ const LONGEST_STEP_S = 60;
  */
 export function createSimulatorDriver(
   steadyNow: () => number,
-  settings: SimulatorSettings = SIMULATOR_DEFAULTS,
+  given: Partial<SimulatorSettings> = {},
   random: () => number = Math.random,
 ): RoastDriver {
+  const settings = { ...SIMULATOR_DEFAULTS, ...given };
   let roaster = warmRoaster();
   let controls = AT_START;
   let atMs = steadyNow();
@@ -39,7 +47,7 @@ export function createSimulatorDriver(
     roaster = advanceRoaster(
       roaster,
       controls,
-      Math.min((now - atMs) / 1000, LONGEST_STEP_S),
+      Math.min(((now - atMs) / 1000) * settings.speed, LONGEST_STEP_S),
       settings.greenG,
     );
     atMs = now;
@@ -70,5 +78,6 @@ export function createSimulatorDriver(
       return value;
     },
     channels: () => Object.keys(AT_START),
+    values: () => ({ ...controls }),
   };
 }

@@ -8,7 +8,10 @@ export interface PhaseFigures {
   readonly durationMs: number;
   /** Of the time from CHARGE to DROP, 0 to 1. */
   readonly share: number;
-  /** Rise of the bean temperature from its beginning to its end, °C/min; null where one is missing. */
+  /**
+   * Rise of the bean temperature from its beginning (of drying: from TP, before which the probe only cools down to the
+   * beans) to its end, °C/min; null where one is missing.
+   */
   readonly ror: number | null;
 }
 
@@ -56,29 +59,30 @@ export function roastStatistics(roast: RoastRecord, rates: RateSettings = RATE_D
   const drop = at.get('DROP');
   const totalMs = charge && drop && drop.timeMs > charge.timeMs ? drop.timeMs - charge.timeMs : null;
 
-  const phase = (from: EventType, to: EventType): PhaseFigures | null => {
+  const phase = (from: EventType, to: EventType, lowest: EventType = from): PhaseFigures | null => {
     const begin = at.get(from);
     const end = at.get(to);
     if (begin === undefined || end === undefined || totalMs === null || end.timeMs < begin.timeMs)
       return null;
     const durationMs = end.timeMs - begin.timeMs;
-    const rise = begin.bt === null || end.bt === null ? null : end.bt - begin.bt;
-    return {
-      durationMs,
-      share: durationMs / totalMs,
-      ror: rise === null || durationMs === 0 ? null : (rise / durationMs) * 60_000,
-    };
+    return { durationMs, share: durationMs / totalMs, ror: meanRise(at.get(lowest), end) };
   };
   const development = phase('FCs', 'DROP');
   return {
     totalMs,
-    drying: phase('CHARGE', 'DRY_END'),
+    drying: phase('CHARGE', 'DRY_END', 'TP'),
     maillard: phase('DRY_END', 'FCs'),
     development,
     developmentRatio: development?.share ?? null,
     events: eventFigures(roast, charge?.timeMs ?? null, rates),
     weightLoss: weightLoss(roast),
   };
+}
+
+/** °C/min from one event to a later one. */
+function meanRise(from: RoastRecord['events'][number] | undefined, to: RoastRecord['events'][number]) {
+  if (from?.bt == null || to.bt === null || to.timeMs <= from.timeMs) return null;
+  return ((to.bt - from.bt) / (to.timeMs - from.timeMs)) * 60_000;
 }
 
 function weightLoss({ greenG, roastedG }: RoastRecord): number | null {

@@ -1,3 +1,4 @@
+import { withoutSpikes } from './break.js';
 import type { Reading } from './reading.js';
 
 /**
@@ -7,7 +8,8 @@ import type { Reading } from './reading.js';
  * | ------------------------------------------------ | ------------------------------------------------- |
  * | at or below the lowest since CHARGE              | is the new lowest; nothing is known yet           |
  * | above it by the rise, for the second time in row | the lowest is the turning point, if it is more    |
- * |                                                  | than 20 s after CHARGE and 6 s old                |
+ * |                                                  | than 20 s after CHARGE and 6 s old; in noise that |
+ * |                                                  | of the curve, once it is 15 s old                 |
  * | at or below a turning point already told         | as the first row: its successor will supersede it |
  *
  * The lowest counts from CHARGE on: where the temperature rises at once, as in an air roaster, its lowest is at
@@ -44,8 +46,12 @@ const SPIKE_SIGNIFICANT = 5;
 
 /** With readings less certain than this, °C, the lowest of them is a matter of luck and a parabola finds it better. */
 const UNCERTAIN_C = 0.2;
-const PARABOLA_MS = 20_000;
-
+/** It is fitted to the bottom alone, for further up a curve that falls fast and rises slowly is none: so high, °C, */
+const ARC_C = 1.5;
+/** and so far from the middle at most. */
+const LONGEST_MS = 30_000;
+/** So much of the rise is waited for. */
+const AFTER_MS = 15_000;
 export function searchFrom(chargeMs: number): TurningPointSearch {
   return { chargeMs, lowest: null, told: false, risen: 0, seenMs: chargeMs - 1 };
 }
@@ -80,8 +86,11 @@ export function follow(
     }
     next = { ...next, seenMs: reading.timeMs };
   }
-  if (found !== null && uncertainty >= UNCERTAIN_C) found = vertex(readings, found, uncertainty);
-  return { search: next, found };
+  if (found === null || uncertainty < UNCERTAIN_C) return { search: next, found };
+  const lowest = lowestOfCurve(readings, found, uncertainty);
+  const now = (readings.at(-1) as Reading).timeMs;
+  if (now - lowest.timeMs >= AFTER_MS) return { search: next, found: lowest };
+  return { search: { ...next, told: false }, found: null };
 }
 
 function take(
@@ -121,22 +130,42 @@ function stepOf(readings: readonly Reading[]): number {
   return Number.isFinite(least) ? least : 0;
 }
 
-/** Lowest point of the parabola through the readings around the lowest ones; `lowest` where there is none near. */
-function vertex(readings: readonly Reading[], lowest: Reading, uncertainty: number): Reading {
-  const low = readings.filter(
+/**
+ * Lowest point of the parabola through the bottom of the curve; `lowest` where there is none near.
+ * @param lowest the lowest reading
+ * @param uncertainty of single readings, °C
+ */
+export function lowestOfCurve(readings: readonly Reading[], lowest: Reading, uncertainty: number): Reading {
+  const filtered = withoutSpikes(readings);
+  const low = filtered.filter(
     ({ timeMs, celsius }) =>
-      Math.abs(timeMs - lowest.timeMs) <= 2 * PARABOLA_MS && celsius <= lowest.celsius + 2 * uncertainty,
+      Math.abs(timeMs - lowest.timeMs) <= LONGEST_MS && celsius <= lowest.celsius + 2 * uncertainty,
   );
-  const middle = low.reduce((sum, { timeMs }) => sum + timeMs, 0) / low.length;
-  const near = readings.filter(({ timeMs }) => Math.abs(timeMs - middle) <= PARABOLA_MS);
-  const fitted = parabola(near, { timeMs: middle, celsius: lowest.celsius });
-  return fitted === null || Math.abs(fitted.timeMs - middle) > PARABOLA_MS ? lowest : fitted;
+  const centre = [lowest, ...low].reduce((sum, { timeMs }) => sum + timeMs, 0) / (low.length + 1);
+  const bottom = bottomAround(filtered, centre, lowest.celsius + ARC_C + 2 * uncertainty);
+  const fitted = parabola(bottom, { timeMs: centre, celsius: lowest.celsius });
+  return fitted === null || Math.abs(fitted.timeMs - centre) > LONGEST_MS ? lowest : fitted;
+}
+
+/** The readings to either side of `centre` until two in row are above `limitC`. */
+function bottomAround(readings: readonly Reading[], centre: number, limitC: number): Reading[] {
+  const near = readings.filter(({ timeMs }) => Math.abs(timeMs - centre) <= LONGEST_MS);
+  const isHigh = (index: number) =>
+    index >= 0 &&
+    index + 1 < near.length &&
+    near.slice(index, index + 2).every(({ celsius }) => celsius > limitC);
+  const middle = near.findIndex(({ timeMs }) => timeMs >= centre);
+  let first = middle;
+  while (first > 0 && !isHigh(first - 1)) first -= 1;
+  let end = middle + 1;
+  while (end < near.length && !isHigh(end - 1)) end += 1;
+  return near.slice(first, end);
 }
 
 function parabola(readings: readonly Reading[], around: Reading): Reading | null {
   const n = readings.length;
   if (n < 5) return null;
-  const x = readings.map(({ timeMs }) => (timeMs - around.timeMs) / PARABOLA_MS);
+  const x = readings.map(({ timeMs }) => (timeMs - around.timeMs) / LONGEST_MS);
   const y = readings.map(({ celsius }) => celsius - around.celsius);
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / n;
   const centre = mean(x);
@@ -152,7 +181,7 @@ function parabola(readings: readonly Reading[], around: Reading): Reading | null
   const slope = (c1 - leading * m3) / m2;
   const lowest = -slope / (2 * leading);
   return {
-    timeMs: around.timeMs + (lowest + centre) * PARABOLA_MS,
+    timeMs: around.timeMs + (lowest + centre) * LONGEST_MS,
     celsius: around.celsius + level - leading * (lowest * lowest + m2),
   };
 }
