@@ -18,3 +18,8 @@ export function isSafeHost(host: string | undefined, origins: readonly string[])
     origins.some((origin) => URL.canParse(origin) && new URL(origin).host === asked)
   );
 }
+
+/** Whether an address of a socket is this computer's own: 127.0.0.0/8, ::1, or the former written as IPv6. */
+export function isOwnAddress(address: string | undefined): boolean {
+  return address === '::1' || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(address ?? '');
+}

@@ -10,6 +10,9 @@ export const CLOSE = {
   unknown: 4404,
 } as const;
 
+/** What another gateway has taken is seen after this time, ms. */
+export const REFRESH_MS = 1_000;
+
 /** What the hub needs of a WebSocket; `ws` fits as it is. */
 export interface LiveSocket {
   /** Bytes handed to `send` that have not left yet. */
@@ -29,6 +32,8 @@ export interface LiveMessage {
   data: unknown;
   /** What it tells about (a machine, a controller): of several that wait, only the newest about one thing is kept. */
   about: string;
+  /** Beside the fields that every message of its feed carries. */
+  identity?: Readonly<Record<string, string>>;
 }
 
 /** The hub's side of one socket: whoever owns the socket passes on what it hears from it. */
@@ -68,6 +73,11 @@ export interface LiveHub<Viewer> {
   readonly clients: number;
   /** Whether anybody follows this feed: what nobody sees need not be made. */
   followed(key: string): boolean;
+  /**
+   * With several gateways on one store: sends a fresh snapshot to those for whom it has changed, about this often, so
+   * that they see what another gateway has taken. @returns ends it
+   */
+  refreshEvery(ms: number): () => void;
   /** Closes all clients (1012: they may come back), and stops. */
   close(): void;
 }
@@ -82,6 +92,8 @@ interface Client<Viewer> {
   viewer: Viewer;
   /** False until its snapshot is on the way. */
   ready: boolean;
+  /** The last snapshot it got, as JSON. */
+  snapshot: string;
   /** Newest message about each thing, oldest first. */
   waiting: Map<string, Waiting>;
   waitingBytes: number;
@@ -107,6 +119,8 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
   let timer: Timer | undefined;
   let closed = false;
   let clients = 0;
+  /** Only then a client's last snapshot is kept, to tell what is new. */
+  let refreshes = false;
 
   const feedOf = (key: string) => {
     let feed = feeds.get(key);
@@ -119,10 +133,15 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
   const all = () =>
     [...feeds].flatMap(([key, feed]) => [...feed.clients].map((client) => ({ key, feed, client })));
 
-  const format = (key: string, type: string, receivedAt: number, seq: number, data: unknown) =>
+  const format = (
+    key: string,
+    { type, receivedAt, data, identity }: Omit<LiveMessage, 'about'>,
+    seq: number,
+  ) =>
     JSON.stringify({
       type,
       ...options.identity(key),
+      ...identity,
       received_at: new Date(receivedAt).toISOString(),
       seq,
       data,
@@ -157,7 +176,8 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
       if (client.dropped > 0) {
         const { dropped } = client;
         client.dropped = 0;
-        send(key, client, format(key, 'gap', clock.now(), client.lastSeq, { dropped }), client.lastSeq);
+        const gap = { type: 'gap', receivedAt: clock.now(), data: { dropped } };
+        send(key, client, format(key, gap, client.lastSeq), client.lastSeq);
         continue;
       }
       const [about, next] = client.waiting.entries().next().value as [string, Waiting];
@@ -195,7 +215,8 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
         return;
       }
       client.ready = true;
-      send(key, client, format(key, 'snapshot', clock.now(), seq, data), seq);
+      if (refreshes) client.snapshot = JSON.stringify(data);
+      send(key, client, format(key, { type: 'snapshot', receivedAt: clock.now(), data }, seq), seq);
       flush(key, client);
     } catch (error) {
       if (hasCode(error, 'forbidden')) {
@@ -204,6 +225,35 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
       }
       end(key, client, CLOSE.failed, 'no snapshot');
       options.onError?.(error);
+    }
+  }
+
+  /** Where a message came while it was read, the next time tells. */
+  async function refresh({ key, feed, client }: ReturnType<typeof all>[number]): Promise<void> {
+    if (!client.ready) return;
+    const { seq } = feed;
+    const data = await options.snapshot(key, client.viewer);
+    const text = JSON.stringify(data);
+    if (data === undefined || text === client.snapshot || feed.seq !== seq || !feed.clients.has(client))
+      return;
+    client.snapshot = text;
+    offer(
+      key,
+      client,
+      'snapshot',
+      format(key, { type: 'snapshot', receivedAt: clock.now(), data }, seq),
+      seq,
+    );
+  }
+
+  async function refreshAll(): Promise<void> {
+    for (const each of all()) {
+      try {
+        await refresh(each);
+      } catch (error) {
+        if (hasCode(error, 'forbidden')) end(each.key, each.client, CLOSE.forbidden, 'not allowed');
+        else options.onError?.(error);
+      }
     }
   }
 
@@ -228,6 +278,7 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
         socket,
         viewer,
         ready: false,
+        snapshot: '',
         waiting: new Map(),
         waitingBytes: 0,
         dropped: 0,
@@ -254,7 +305,7 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
       const feed = feedOf(key);
       feed.seq += 1;
       if (feed.clients.size === 0) return;
-      const text = format(key, message.type, message.receivedAt, feed.seq, message.data);
+      const text = format(key, message, feed.seq);
       for (const client of [...feed.clients]) offer(key, client, message.about, text, feed.seq);
     },
     revoke(lost) {
@@ -267,6 +318,19 @@ export function createLiveHub<Viewer>(options: LiveHubOptions<Viewer>): LiveHub<
     },
     followed(key) {
       return (feeds.get(key)?.clients.size ?? 0) > 0;
+    },
+    refreshEvery(ms) {
+      refreshes = true;
+      let next: Timer;
+      let ended = false;
+      const wait = () => {
+        if (!ended && !closed) next = clock.setTimer(() => void refreshAll().finally(wait), ms);
+      };
+      wait();
+      return () => {
+        ended = true;
+        next.cancel();
+      };
     },
     close() {
       closed = true;

@@ -25,6 +25,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   invalid_topic_filter: 400,
   shared_subscription_unsupported: 400,
   not_connected: 503,
+  device_refused: 502,
   link_closed: 503,
   publish_refused: 502,
   subscribe_refused: 502,

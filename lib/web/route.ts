@@ -13,9 +13,9 @@ export interface Route {
   maxBodyBytes?: number;
   /**
    * `json` (the default): read, limited and parsed. `form`: the same for `application/x-www-form-urlencoded`; the body
-   * is then a `Record<string, string>`. `stream`: `handle` takes it from `request.stream` as it comes.
+   * is then a `Record<string, string>`. `file`: JSON as for `json` where the type says so, else a Buffer. `stream`: `handle` takes it from `request.stream` as it comes.
    */
-  body?: 'json' | 'form' | 'stream';
+  body?: 'json' | 'form' | 'file' | 'stream';
   /** The answer. @throws FieldloomError, mapped to a status and a body by problem.ts */
   handle(request: Request): Promise<Answer>;
   /** How a failed request is answered where this path has words of its own; else by `problem` of problem.ts. */
@@ -51,7 +51,7 @@ export interface Request {
   query: URLSearchParams;
   /** Names in lower case. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** Parsed JSON, or the fields of a form; undefined where there was no body. Nobody has checked its shape yet. */
+  /** Parsed JSON, the fields of a form, or the bytes of a file; undefined where there was no body. Nobody has checked its shape yet. */
   body: unknown;
   /**
    * The raw bytes of the body, for a route whose `body` is `stream`; undefined for any other. It ends with an error

@@ -11,6 +11,7 @@ export const API_ROOTS = [
   'firmware',
   'automation',
   'mqtt',
+  'overview',
 ] as const;
 
 /** True for a path of the REST API, known or not. */
