@@ -6,7 +6,9 @@ import { systemClock } from '../../lib/core/clock.js';
 import { FieldloomError } from '../../lib/core/errors.js';
 import { commandStore } from '../../lib/store/command.js';
 import { ponds } from '../../lib/store/pond.js';
+import { pondOverview } from '../../lib/store/pond-overview.js';
 import type { Store } from '../../lib/store/store.js';
+import { REFRESH_MS } from '../../lib/web/live-hub.js';
 import type { ProvidedDevices } from '../device-events/provided.js';
 import { defineNode } from '../runtime/define-node.js';
 import { follow } from '../runtime/follow.js';
@@ -25,7 +27,7 @@ interface Config {
 export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-command-api', (context) => {
     const { config, log, closed, status, send, wired, use } = context;
-    const { store } = use<ProvidedStore>(config.store, 'store');
+    const { store, shared } = use<ProvidedStore>(config.store, 'store');
     if (!config.commands) use(config.commands, 'commands');
     let open: Store | undefined;
 
@@ -38,6 +40,7 @@ export = (RED: NodeAPI): void => {
       const commands = commandStore(from);
       return {
         ponds: ponds(from),
+        overview: pondOverview(from),
         commands,
         control: createPondControl({ store: commands, dispatcher: rest.dispatcher, clock: systemClock }),
       };
@@ -49,6 +52,7 @@ export = (RED: NodeAPI): void => {
 
     const rest: PondRest = {
       ponds: () => repository().ponds,
+      overview: () => repository().overview,
       executions: () => repository().commands,
       control: () => repository().control,
       dispatcher() {
@@ -102,6 +106,7 @@ export = (RED: NodeAPI): void => {
       provided.listen(feeds.devices),
     );
     const stop = servePonds(RED, rest, feeds, log);
+    const stopRefreshing = shared && feeds.hub.refreshEvery(REFRESH_MS);
     RED.events.on('flows:started', show);
 
     return {
@@ -114,6 +119,7 @@ export = (RED: NodeAPI): void => {
         RED.events.off('flows:started', show);
         commands.close();
         devices.close();
+        stopRefreshing?.();
         stop();
       },
     };

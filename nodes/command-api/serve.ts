@@ -6,8 +6,10 @@ import { clientFiles } from '../runtime/client-files.js';
 import { guardOf, watchUsers } from '../runtime/guard.js';
 import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
+import { addOverview } from '../runtime/overview.js';
 import { addUpgrade } from '../runtime/upgrade.js';
 import type { PondFeeds } from './live.js';
+import { pondsPart } from './overview.js';
 import type { PondRest } from './ports.js';
 import { pondRoutes } from './rest.js';
 
@@ -24,6 +26,7 @@ export function servePonds(RED: NodeAPI, rest: PondRest, feeds: PondFeeds, log: 
 
   const disposals = [
     routes(RED).add([...pondRoutes(rest), clientFiles]),
+    addOverview(RED, 'ponds', (principal, now) => pondsPart(rest, rest.overview(), principal, now)),
     addUpgrade(
       RED,
       '/realtime/ponds/{pond_id}',

@@ -3,14 +3,16 @@ import { v7 } from 'uuid';
 import { type CommandDispatcher, createDispatcher } from '../../lib/command/dispatcher.js';
 import { parseRequest } from '../../lib/command/flow-request.js';
 import { createProfile } from '../../lib/command/profile.js';
+import { createSharedDispatcher } from '../../lib/command/shared-dispatcher.js';
 import { systemClock, type Timer } from '../../lib/core/clock.js';
 import type { Link, Subscription } from '../../lib/core/link.js';
+import { gatedLink } from '../../lib/mqtt/gated-link.js';
 import { wiredLink } from '../../lib/mqtt/wired-link.js';
 import { commandStore } from '../../lib/store/command.js';
-import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
 import { addReplay } from '../runtime/replay.js';
+import type { ProvidedStore } from '../store/store.js';
 import { addCommandFigures } from './figures.js';
 import { OUTPUT, outputs } from './outputs.js';
 import { type Config, dispatcherSettings, profileSettings } from './settings.js';
@@ -21,7 +23,7 @@ const STATUS_MS = 500;
 export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-device-command', (context) => {
     const { config, log, closed, status, node } = context;
-    const { store } = context.use<{ store: Promise<Store> }>(config.store, 'store');
+    const { store, shared } = context.use<ProvidedStore>(config.store, 'store');
     const connection = context.useOptional<{ link: Link }>(config.connection, 'connection');
     const sendFrom = (output: number, message: NodeMessage) =>
       context.send(...Array.from({ length: output }, () => null), message);
@@ -49,15 +51,16 @@ export = (RED: NodeAPI): void => {
 
     async function begin(): Promise<CommandDispatcher> {
       status('waiting', 'store');
-      const started = createDispatcher({
-        name: node.id,
-        profile,
-        store: commandStore(await store),
-        link,
-        clock: systemClock,
-        log,
-        settings,
-      });
+      const common = { ...{ name: node.id, profile, settings }, ...{ link, clock: systemClock, log } };
+      const commands = commandStore(await store);
+      const gateways = await shared?.gateways;
+      const started =
+        gateways === undefined
+          ? createDispatcher({ ...common, store: commands })
+          : createSharedDispatcher({
+              ...{ ...common, store: commands, gateways },
+              gate: (may) => gatedLink(link, gateways, may),
+            });
       dispatcher = started;
       disposals.push(
         started.listen(

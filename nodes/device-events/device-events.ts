@@ -11,6 +11,7 @@ import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
 import { positiveNumber } from '../runtime/numbers.js';
 import { addReplay } from '../runtime/replay.js';
+import { sharedOut } from '../runtime/shared-out.js';
 import { addDeviceFigures } from './figures.js';
 import { outputs } from './outputs.js';
 import { provideDevices } from './provided.js';
@@ -31,7 +32,8 @@ export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-device-events', (context) => {
     const { config, log, closed, status } = context;
     const { store } = context.use<{ store: Promise<Store> }>(config.store, 'store');
-    const link = context.useOptional<{ link: Link }>(config.connection, 'connection')?.link;
+    const connection = context.useOptional<{ link: Link; share?: string }>(config.connection, 'connection');
+    const link = connection?.link;
     const settings = {
       prefix: config.prefix ?? '',
       intervalMs: positiveNumber('interval', config.interval, 30) * 1000,
@@ -99,7 +101,7 @@ export = (RED: NodeAPI): void => {
         if (link === undefined) return;
         disposals.push(link.onState(showSoon));
         for (const filter of filters) {
-          subscriptions.push(await link.subscribe(filter, { qos: 1 }, handle));
+          subscriptions.push(await link.subscribe(filter, sharedOut(connection), handle));
         }
       },
       async input(message) {

@@ -4,12 +4,16 @@ import { FieldloomError } from '../../lib/core/errors.js';
 import type { Link, Subscription } from '../../lib/core/link.js';
 import type { FirmwareFiles } from '../../lib/firmware/ports.js';
 import { createRollouts, type Rollouts } from '../../lib/firmware/rollouts.js';
+import { createSharedRollouts } from '../../lib/firmware/shared-rollouts.js';
+import { gatedLink } from '../../lib/mqtt/gated-link.js';
 import { wiredLink } from '../../lib/mqtt/wired-link.js';
 import { firmwareStore } from '../../lib/store/firmware.js';
+import { taskRow } from '../../lib/store/gateways.js';
 import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
 import { positiveNumber } from '../runtime/numbers.js';
+import type { ProvidedStore } from '../store/store.js';
 import { addFirmwareFigures } from './figures.js';
 import { takeInput } from './input.js';
 import { outputs } from './outputs.js';
@@ -32,6 +36,14 @@ interface Config {
 const STATUS_MS = 500;
 const GATE = 0;
 const PUBLISH = 4;
+/** Name of the task that one of several gateways has. */
+const TASK = 'firmware rollouts';
+
+/** Who drives the rollouts of a store that several gateways share, and the store as that one has it. */
+function sharedRows(store: Store) {
+  const task = taskRow(store, TASK);
+  return { task, storeAt: (term: number) => firmwareStore(store, () => task.guard(term)) };
+}
 
 /** Stores whose rollouts a node drives. */
 const driven = new WeakSet<Store>();
@@ -39,7 +51,7 @@ const driven = new WeakSet<Store>();
 export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-firmware-rollout', (context) => {
     const { config, log, closed, status } = context;
-    const { store } = context.use<{ store: Promise<Store> }>(config.store, 'store');
+    const { store, shared } = context.use<ProvidedStore>(config.store, 'store');
     const files = context.use<FirmwareFiles>(config.files, 'files');
     const connection = context.useOptional<{ link: Link }>(config.connection, 'connection')?.link;
     const wires = wiredLink((publish) => {
@@ -58,7 +70,10 @@ export = (RED: NodeAPI): void => {
     let statusTimer: Timer | undefined;
     const subscriptions: Subscription[] = [];
     const disposals: (() => void)[] = [];
-    const served = serveFirmware({ RED, log, store: () => open, rollouts: () => rollouts });
+    const served = serveFirmware({
+      ...{ RED, log, shared: shared !== undefined },
+      ...{ store: () => open, rollouts: () => rollouts },
+    });
 
     function showSoon(): void {
       statusTimer ??= systemClock.setTimer(show, STATUS_MS);
@@ -84,10 +99,18 @@ export = (RED: NodeAPI): void => {
       driven.add(found);
       open = found;
       disposals.push(() => driven.delete(found));
-      const started = createRollouts({
-        ...{ store: firmwareStore(open), files, link, clock: systemClock, log, settings },
+      const common = {
+        ...{ store: firmwareStore(found), files, link, clock: systemClock, log, settings },
         gated: () => context.wired(GATE),
-      });
+      };
+      const gateways = await shared?.gateways;
+      const started =
+        gateways === undefined
+          ? createRollouts(common)
+          : createSharedRollouts({
+              ...{ ...common, ...sharedRows(found), gateways },
+              gate: (may) => gatedLink(link, gateways, may),
+            });
       disposals.push(
         started.listen(outputs(context.send, context.wired)),
         started.listen({ rollout: showSoon, deployment: showSoon }),

@@ -7,14 +7,17 @@ import type { Log } from '../../lib/core/log.js';
 import type { StoredRollout } from '../../lib/firmware/ports.js';
 import { formatDeployment, formatRollout } from '../../lib/firmware/rest-format.js';
 import type { Rollouts } from '../../lib/firmware/rollouts.js';
+import { firmwareOverview } from '../../lib/store/firmware-overview.js';
 import { firmwareQueries } from '../../lib/store/firmware-queries.js';
 import type { Store } from '../../lib/store/store.js';
-import { CLOSE, createLiveHub, type LiveHub } from '../../lib/web/live-hub.js';
+import { CLOSE, createLiveHub, type LiveHub, REFRESH_MS } from '../../lib/web/live-hub.js';
 import { guardOf, watchUsers } from '../runtime/guard.js';
 import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
+import { addOverview } from '../runtime/overview.js';
 import { addReplay } from '../runtime/replay.js';
 import { addUpgrade } from '../runtime/upgrade.js';
+import { firmwarePart } from './overview.js';
 import { checkRollout, firmwareRoutes } from './rest.js';
 
 /** Who follows a live feed. Undefined: nobody we know, where reading is open. */
@@ -26,6 +29,8 @@ export interface Served {
   store: () => Store | undefined;
   rollouts: () => Rollouts | undefined;
   log: Log;
+  /** Several gateways share the store. */
+  shared: boolean;
 }
 
 /** Thousands of deployments may move in a second: the sums of a rollout are told at most so often, ms. */
@@ -36,7 +41,7 @@ const SUMS_MS = 250;
  * lives.
  * @returns `listen` tells the feeds what the rollouts tell; `close` takes all of it away
  */
-export function serveFirmware({ RED, store, rollouts, log }: Served) {
+export function serveFirmware({ RED, store, rollouts, log, shared }: Served) {
   const opened = <T>(value: T | undefined): T => {
     if (value === undefined) throw new FieldloomError('store_unavailable', 'the store is not open yet');
     return value;
@@ -91,6 +96,10 @@ export function serveFirmware({ RED, store, rollouts, log }: Served) {
   }
 
   const disposals = [
+    addOverview(RED, 'firmware', (principal, now) =>
+      firmwarePart(firmwareOverview(opened(store())), principal, now),
+    ),
+    ...(shared ? [hub.refreshEvery(REFRESH_MS)] : []),
     addReplay(RED, 'firmware', async (letter) => {
       const refusal = await opened(rollouts()).replay(letter);
       if (refusal === undefined) return { accepted: true };

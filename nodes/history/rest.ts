@@ -1,8 +1,9 @@
+import { isUuid } from '../../lib/access/client.js';
 import { mayChange, mayRead } from '../../lib/access/policy.js';
-import type { Dispatcher } from '../../lib/command/ports.js';
+import type { CommandRecord, Dispatcher } from '../../lib/command/ports.js';
 import { FieldloomError } from '../../lib/core/errors.js';
 import type { AllowedCommands } from '../../lib/solar/allowed-commands.js';
-import type { MachineRecord } from '../../lib/solar/ports.js';
+import type { MachineIds, MachineRecord } from '../../lib/solar/ports.js';
 import { formatBucket, formatChange, formatStatus, formatTelemetry } from '../../lib/solar/rest-format.js';
 import { RESOLUTIONS, type Resolution, type SeriesFilter } from '../../lib/store/solar-queries.js';
 import { preferredWait } from '../../lib/web/preferences.js';
@@ -82,6 +83,22 @@ function commandOf(body: unknown): { command: string; params: Record<string, unk
   return { command, params: params as Record<string, unknown> };
 }
 
+/** Whose turn a machine's commands take (lib/command). No id has a slash. */
+const deviceOf = ({ companyId, machineId }: MachineIds) => `${companyId}/${machineId}`;
+
+function formatCommand({ companyId, machineId }: MachineIds, sent: CommandRecord) {
+  return {
+    command_id: sent.id,
+    company_id: companyId,
+    machine_id: machineId,
+    command: sent.commandType,
+    params: sent.parameters,
+    status: sent.status,
+    ...(sent.message !== null && { message: sent.message }),
+    created_at: new Date(sent.createdAt).toISOString(),
+  };
+}
+
 /** The REST paths of solar machines (contract.md "REST"). */
 export function companyRoutes({ telemetry, dispatcher, allowed }: CompanyRest): Route[] {
   async function machineOf(request: Request, may = mayRead): Promise<MachineRecord> {
@@ -93,13 +110,31 @@ export function companyRoutes({ telemetry, dispatcher, allowed }: CompanyRest): 
   }
   const get = (path: string, handle: Route['handle']): Route => ({
     method: 'GET',
-    path: `/companies/:company_id/machines${path}`,
+    path: `/companies${path}`,
     access: 'read',
     handle,
   });
+  const MACHINE = '/:company_id/machines/:machine_id';
 
   return [
-    get('', async (request) => {
+    get('', async ({ principal }) => {
+      const companies = await (await telemetry().queries()).companies();
+      const visible = companies.filter(
+        ({ companyId }) =>
+          principal === undefined || mayRead(principal, { kind: 'company', company: companyId }),
+      );
+      const items = visible.map(({ companyId, machines }) => ({ company_id: companyId, machines }));
+      return ok({ items, next_cursor: null });
+    }),
+
+    get('/:company_id/commands', async (request) => {
+      const companyId = companyOf(request);
+      dispatcher();
+      const commands = allowed.of(companyId);
+      return ok({ any: commands === undefined, items: commands ?? [], next_cursor: null });
+    }),
+
+    get('/:company_id/machines', async (request) => {
       const companyId = companyOf(request);
       const { limit, cursor } = filterOf(request.query);
       const from = telemetry();
@@ -117,19 +152,33 @@ export function companyRoutes({ telemetry, dispatcher, allowed }: CompanyRest): 
       return ok({ items, next_cursor: page.next_cursor });
     }),
 
-    get('/:machine_id/status', async (request) => ok(formatStatus(await machineOf(request)))),
+    get(`${MACHINE}/status`, async (request) => ok(formatStatus(await machineOf(request)))),
 
-    get('/:machine_id/status/history', async (request) => {
+    get(`${MACHINE}/status/history`, async (request) => {
       const { number } = await machineOf(request);
       const queries = await telemetry().queries();
       const { items, next_cursor } = await queries.statusHistory(number, filterOf(request.query));
       return ok({ items: items.map(formatChange), next_cursor });
     }),
 
-    get('/:machine_id/telemetry', async (request) => {
+    get(`${MACHINE}/telemetry`, async (request) => {
       const machine = await machineOf(request);
       const resolution = resolutionOf(textParameter(request.query, 'resolution'));
       return ok(await telemetryPage(telemetry(), machine, resolution, filterOf(request.query)));
+    }),
+
+    get(`${MACHINE}/commands/:command_id`, async (request) => {
+      const machine = await machineOf(request);
+      const id = request.parameters['command_id'] ?? '';
+      const to = dispatcher();
+      let sent = isUuid(id) ? await to.outcome(id, 0) : undefined;
+      // One of another machine is as one that does not exist.
+      if (sent?.device !== deviceOf(machine)) {
+        throw new FieldloomError('not_found', `there is no command ${id}`);
+      }
+      const waitS = preferredWait(request.headers);
+      if (waitS !== undefined) sent = await to.outcome(id, waitS * 1000);
+      return ok(formatCommand(machine, sent));
     }),
 
     {
@@ -143,7 +192,7 @@ export function companyRoutes({ telemetry, dispatcher, allowed }: CompanyRest): 
         allowed.check(companyId, command, params);
         const to = dispatcher();
         let sent = await to.submit({
-          device: `${companyId}/${machineId}`,
+          device: deviceOf({ companyId, machineId }),
           commandType: command,
           parameters: params,
           values: { company_id: companyId, machine_id: machineId },
@@ -153,18 +202,7 @@ export function companyRoutes({ telemetry, dispatcher, allowed }: CompanyRest): 
         if (sent.reason === 'not_connected') {
           throw new FieldloomError('not_connected', 'the broker is away: the command was not sent');
         }
-        return ok(
-          {
-            command_id: sent.id,
-            company_id: companyId,
-            machine_id: machineId,
-            command,
-            params,
-            status: sent.status,
-            created_at: new Date(sent.createdAt).toISOString(),
-          },
-          202,
-        );
+        return ok(formatCommand({ companyId, machineId }, sent), 202);
       },
     },
   ];

@@ -12,10 +12,10 @@ import type { UpgradeRequest } from '../runtime/upgrade.js';
 import type { ProvidedTelemetry } from '../telemetry-store/provided.js';
 
 /** Who follows a live feed. Undefined: nobody we know, where reading is open. */
-type Viewer = UserPrincipal | undefined;
+export type Viewer = UserPrincipal | undefined;
 
 /** What a WebSocket of `ws` has beside what the hub needs. */
-interface Socket extends LiveSocket {
+export interface FeedSocket extends LiveSocket {
   on(event: 'pong' | 'close', listener: () => void): unknown;
 }
 
@@ -77,7 +77,7 @@ export function createMachineFeeds({ telemetry, clock, log }: MachineFeedsOption
     return company;
   }
 
-  async function follow(socket: Socket, { parameters, query, principal }: UpgradeRequest): Promise<void> {
+  async function follow(socket: FeedSocket, { parameters, query, principal }: UpgradeRequest): Promise<void> {
     let gone = false;
     socket.on('close', () => {
       gone = true;

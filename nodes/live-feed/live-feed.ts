@@ -2,6 +2,7 @@ import type { NodeAPI } from 'node-red';
 import { systemClock, type Timer } from '../../lib/core/clock.js';
 import { asError, FieldloomError } from '../../lib/core/errors.js';
 import { isTopicLevel } from '../../lib/core/topic.js';
+import { REFRESH_MS } from '../../lib/web/live-hub.js';
 import { clientFiles } from '../runtime/client-files.js';
 import { defineNode } from '../runtime/define-node.js';
 import { follow } from '../runtime/follow.js';
@@ -10,6 +11,7 @@ import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
 import { addUpgrade } from '../runtime/upgrade.js';
 import type { ProvidedTelemetry } from '../telemetry-store/provided.js';
+import { createCompanyFeeds } from './company-feeds.js';
 import { createMachineFeeds } from './feeds.js';
 
 interface Config {
@@ -34,7 +36,7 @@ export = (RED: NodeAPI): void => {
     let timer: Timer | undefined;
     let shown = '';
 
-    const feeds = createMachineFeeds({
+    const options = {
       telemetry() {
         const found = telemetry.current();
         if (found !== undefined) return found;
@@ -42,22 +44,35 @@ export = (RED: NodeAPI): void => {
       },
       clock: systemClock,
       log,
+    };
+    const machines = createMachineFeeds(options);
+    const companies = createCompanyFeeds(options);
+    const feeds = [machines, companies];
+    const telemetry = follow<ProvidedTelemetry>(RED, config.telemetry, (provided) => {
+      const stops = feeds.map((each) => provided.listen(each.listener(provided.fast)));
+      if (provided.shared) {
+        // A fleet's snapshot asks for the newest row of each of its machines.
+        stops.push(machines.hub.refreshEvery(REFRESH_MS), companies.hub.refreshEvery(5 * REFRESH_MS));
+      }
+      return () => {
+        for (const stop of stops) stop();
+      };
     });
-    const telemetry = follow<ProvidedTelemetry>(RED, config.telemetry, (provided) =>
-      provided.listen(feeds.listener(provided.fast)),
-    );
+    const followers = () => feeds.reduce((sum, { hub }) => sum + hub.clients, 0);
 
     async function userChanged(userId: number): Promise<void> {
-      feeds.userChanged(userId, await guardOf(RED)?.user(userId));
+      const user = await guardOf(RED)?.user(userId);
+      for (const each of feeds) each.userChanged(userId, user);
     }
     const disposals = [
       routes(RED).add([clientFiles]),
-      addUpgrade(RED, '/realtime/{machine_id}', (socket, request) => void feeds.follow(socket, request)),
+      addUpgrade(RED, '/realtime/{machine_id}', (socket, request) => void machines.follow(socket, request)),
+      addUpgrade(RED, '/realtime/companies/{company_id}', companies.follow),
       addFigure({
         name: 'fieldloom_live_clients',
         help: 'Clients that follow a live feed',
         labels: ['protocol'],
-        read: () => [{ value: feeds.hub.clients, labels: { protocol: 'solar' } }],
+        read: () => [{ value: followers(), labels: { protocol: 'solar' } }],
       }),
       watchUsers(RED, (userId) => {
         userChanged(userId).catch((error: unknown) => log.warn(`live feed: ${asError(error).message}`));
@@ -65,7 +80,7 @@ export = (RED: NodeAPI): void => {
     ];
 
     function show(): void {
-      const { clients } = feeds.hub;
+      const clients = followers();
       const there = telemetry.current() !== undefined;
       const now = `${there} ${clients}`;
       if (now !== shown) {
@@ -89,13 +104,13 @@ export = (RED: NodeAPI): void => {
           );
         }
         const ids = { companyId: idOf('company_id', company_id), machineId: idOf('machine_id', machine_id) };
-        feeds.broadcast(ids, type, payload ?? null);
+        for (const each of feeds) each.broadcast(ids, type, payload ?? null);
       },
       close() {
         timer?.cancel();
         telemetry.close();
         for (const dispose of disposals) dispose();
-        feeds.close();
+        for (const each of feeds) each.close();
       },
     };
   });

@@ -7,6 +7,8 @@ import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
 import { positiveNumber } from '../runtime/numbers.js';
+import { sharedOut } from '../runtime/shared-out.js';
+import type { ProvidedStore } from '../store/store.js';
 import { addLaundryFigures } from './figures.js';
 import { outputs } from './outputs.js';
 import { serveLaundry } from './serve.js';
@@ -26,8 +28,9 @@ const STATUS_MS = 500;
 export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-machine-state', (context) => {
     const { config, log, closed, status } = context;
-    const { store } = context.use<{ store: Promise<Store> }>(config.store, 'store');
-    const link = context.useOptional<{ link: Link }>(config.connection, 'connection')?.link;
+    const { store, shared } = context.use<ProvidedStore>(config.store, 'store');
+    const connection = context.useOptional<{ link: Link; share?: string }>(config.connection, 'connection');
+    const link = connection?.link;
     const settings = {
       prefix: config.prefix ?? '',
       intervalMs: positiveNumber('interval', config.interval, 30) * 1000,
@@ -38,7 +41,10 @@ export = (RED: NodeAPI): void => {
     let subscription: Subscription | undefined;
     let statusTimer: Timer | undefined;
     const disposals: (() => void)[] = [];
-    const served = serveLaundry({ RED, log, store: () => open, backend: () => backend });
+    const served = serveLaundry({
+      ...{ RED, log, shared: shared !== undefined },
+      ...{ store: () => open, backend: () => backend },
+    });
 
     function showSoon(): void {
       statusTimer ??= systemClock.setTimer(show, STATUS_MS);
@@ -72,7 +78,7 @@ export = (RED: NodeAPI): void => {
         if (closed.aborted) return;
         if (link !== undefined) {
           disposals.push(link.onState(showSoon));
-          subscription = await link.subscribe(filter, { qos: 1 }, handle);
+          subscription = await link.subscribe(filter, sharedOut(connection), handle);
         }
         show();
       },

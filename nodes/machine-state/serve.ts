@@ -6,15 +6,18 @@ import { asError, FieldloomError } from '../../lib/core/errors.js';
 import type { Log } from '../../lib/core/log.js';
 import type { Backend } from '../../lib/laundry/backend.js';
 import { formatChange, formatController } from '../../lib/laundry/rest-format.js';
+import { laundryOverview } from '../../lib/store/laundry-overview.js';
 import { laundryQueries } from '../../lib/store/laundry-queries.js';
 import type { Store } from '../../lib/store/store.js';
-import { CLOSE, createLiveHub, type LiveHub } from '../../lib/web/live-hub.js';
+import { CLOSE, createLiveHub, type LiveHub, REFRESH_MS } from '../../lib/web/live-hub.js';
 import { clientFiles } from '../runtime/client-files.js';
 import { guardOf, watchUsers } from '../runtime/guard.js';
 import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
+import { addOverview } from '../runtime/overview.js';
 import { addReplay } from '../runtime/replay.js';
 import { addUpgrade } from '../runtime/upgrade.js';
+import { laundryPart } from './overview.js';
 import { laundryRoutes, storeSnapshot } from './rest.js';
 
 /** Who follows a live feed. Undefined: nobody we know, where reading is open. */
@@ -26,6 +29,8 @@ export interface Served {
   store: () => Store | undefined;
   backend: () => Backend | undefined;
   log: Log;
+  /** Several gateways share the store. */
+  shared: boolean;
 }
 
 /**
@@ -33,7 +38,7 @@ export interface Served {
  * lives.
  * @returns `listen` tells the feeds what the backend tells; `close` takes all of it away
  */
-export function serveLaundry({ RED, store, backend, log }: Served) {
+export function serveLaundry({ RED, store, backend, log, shared }: Served) {
   const opened = <T>(value: T | undefined): T => {
     if (value === undefined) throw new FieldloomError('store_unavailable', 'the store is not open yet');
     return value;
@@ -57,7 +62,11 @@ export function serveLaundry({ RED, store, backend, log }: Served) {
   }
 
   const disposals = [
+    ...(shared ? [hub.refreshEvery(REFRESH_MS)] : []),
     routes(RED).add([...laundryRoutes({ queries, clock: systemClock }), clientFiles]),
+    addOverview(RED, 'laundry', (principal, now) =>
+      laundryPart(laundryOverview(opened(store())), principal, now),
+    ),
     addReplay(RED, 'laundry', async (letter) => {
       const [refusal] = (await opened(backend()).replay(letter)).refusals;
       return refusal === undefined

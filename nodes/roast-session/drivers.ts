@@ -1,7 +1,10 @@
-import { FieldloomError } from '../../lib/core/errors.js';
+import { systemClock } from '../../lib/core/clock.js';
+import { createModbusLine } from '../../lib/modbus/line.js';
 import type { RoastDriver } from '../../lib/roast/driver.js';
 import { createFlowDriver, FLOW_CONTROLS, type FlowDriver } from '../../lib/roast/flow-driver.js';
 import type { MachineDefinition } from '../../lib/roast/machine-definition.js';
+import { createModbusDriver } from '../../lib/roast/modbus-driver.js';
+import { parseModbus } from '../../lib/roast/modbus-settings.js';
 import { createSimulatorDriver, SIMULATOR_DEFAULTS } from '../../lib/roast/simulator-driver.js';
 
 /** Makes the drivers of machines, and keeps those that are fed by wires. */
@@ -28,13 +31,12 @@ export function createDrivers(
           noiseC: config.noise_c ?? SIMULATOR_DEFAULTS.noiseC,
           dropoutShare: config.dropout_share ?? SIMULATOR_DEFAULTS.dropoutShare,
           greenG: config.green_g ?? SIMULATOR_DEFAULTS.greenG,
+          speed: config.speed ?? SIMULATOR_DEFAULTS.speed,
         });
-      case 'modbus':
-        throw new FieldloomError(
-          'invalid_input',
-          'driver is modbus, which this release does not have: accepted is simulator or flow (wire any Modbus node to it)',
-          { pointer: '/driver' },
-        );
+      case 'modbus': {
+        const settings = parseModbus(config.modbus, '/config/modbus');
+        return createModbusDriver(settings, createModbusLine(settings, systemClock), steadyNow);
+      }
     }
   }
   return { make, onWires: (machineId: string) => onWires.get(machineId) };

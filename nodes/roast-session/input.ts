@@ -10,6 +10,8 @@ import { timeOfMessage } from '../../lib/roast/temperature-input.js';
 
 export type Message = NodeMessage & Record<string, unknown>;
 
+/** Asks for the state of the session, which leaves by the second output. */
+const ASK = 'state';
 const ACTIONS: readonly SessionAction[] = ['start_monitoring', 'start_recording', 'stop_recording', 'reset'];
 /** A reading that claims to be older is one of a wrong clock. */
 const OLDEST_MS = 10_000;
@@ -50,8 +52,12 @@ const isReading = (payload: unknown): payload is Record<string, unknown> =>
   typeof payload === 'object' && payload !== null && ('bt' in payload || 'et' in payload);
 
 function act(machine: RoastMachine, command: unknown): void {
+  if (command === ASK) {
+    machine.tellState();
+    return;
+  }
   const action = ACTIONS.find((each) => each === command);
-  if (action === undefined) throw refuse('command', command, ACTIONS.join(', '));
+  if (action === undefined) throw refuse('command', command, [...ACTIONS, ASK].join(', '));
   const refused = machine.act(action);
   if (refused !== undefined) throw new FieldloomError('conflict', refused);
 }

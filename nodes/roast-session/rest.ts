@@ -46,8 +46,8 @@ export function roastRoutes({ roastery, profiles }: RoastRest): Route[] {
     throw new FieldloomError('not_found', `there is no profile ${JSON.stringify(id.slice(0, 64))}`);
   };
 
-  async function save(body: unknown): Promise<Answer> {
-    const request = parseProfileRequest(body);
+  async function save({ body, query }: Request): Promise<Answer> {
+    const request = parseProfileRequest(body, textParameter(query, 'name')?.slice(0, 1000));
     if (request.type === 'import') {
       return { status: 201, body: formatProfileHead(await profiles().add(request.profile)) };
     }
@@ -111,7 +111,7 @@ export function roastRoutes({ roastery, profiles }: RoastRest): Route[] {
       });
       return ok({ items: page.items.map(formatProfileHead), next_cursor: page.next_cursor });
     }),
-    route('POST', '/api/profiles', ({ body }) => save(body)),
+    { ...route('POST', '/api/profiles', save), body: 'file' },
     route('GET', '/api/profiles/:id', async (request) => {
       const { entry, profile } = await profileOf(request);
       return ok(formatSavedProfile(entry, profile, roastStatistics(profile)));

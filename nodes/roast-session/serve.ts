@@ -9,7 +9,9 @@ import { clientFiles } from '../runtime/client-files.js';
 import { guardOf, watchUsers } from '../runtime/guard.js';
 import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
+import { addOverview } from '../runtime/overview.js';
 import { addUpgrade } from '../runtime/upgrade.js';
+import { roastPart } from './overview.js';
 import { type RoastRest, roastRoutes } from './rest.js';
 
 /** What a client may call itself, so that it is known when it comes back. */
@@ -37,6 +39,7 @@ export function serveRoasts(
 
   const disposals = [
     routes(RED).add([...roastRoutes(rest), clientFiles]),
+    addOverview(RED, 'roast', async (_principal, now) => roastPart(rest.roastery().machines(), now)),
     addUpgrade(RED, '/ws/live/{machine_id}', (socket, { parameters, query, principal }) => {
       const roastery = current();
       const id = parameters['machine_id'] ?? '';

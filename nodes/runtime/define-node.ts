@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import { asError, FieldloomError } from '../../lib/core/errors.js';
 import type { Log } from '../../lib/core/log.js';
+import { whenFlowsStarted } from './flows-started.js';
 import { sharedText } from './text.js';
 
 /** What one Node-RED node instance offers to others (a store, a link …), read by `context.use`. */
@@ -29,7 +30,7 @@ export interface NodeContext<Config, Credentials> {
   readonly closed: AbortSignal;
   /** Text is the key `status.<key>` of the node's locale. */
   status(level: Level, key: string, values?: Record<string, string | number>): void;
-  /** Sends one message an output. */
+  /** Sends one message an output, once all nodes of the deploy are there: earlier it might reach nobody. */
   send(...outputs: Outputs): void;
   /** Whether anything is wired to this output now: making a message that nobody takes can be spared. */
   wired(output: number): boolean;
@@ -93,6 +94,12 @@ export function defineNode<Config, Credentials extends object = Record<string, n
     RED.nodes.createNode(this, config);
     const node = this;
     const closing = new AbortController();
+    let early: Outputs[] | undefined = [];
+    whenFlowsStarted(RED, () => {
+      const waiting = early ?? [];
+      early = undefined;
+      if (!closing.signal.aborted) for (const outputs of waiting) node.send(outputs as never);
+    });
     const report = (error: unknown) => {
       if (!closing.signal.aborted) node.error(asError(error), {});
     };
@@ -107,7 +114,10 @@ export function defineNode<Config, Credentials extends object = Record<string, n
         if (closing.signal.aborted) return;
         node.status({ ...APPEARANCE[level], text: RED._(`status.${key}`, values as never) });
       },
-      send: (...outputs) => node.send(outputs as never),
+      send(...outputs) {
+        if (early === undefined) node.send(outputs as never);
+        else early.push(outputs);
+      },
       // Asked each time: a deploy may change the wires of a node that goes on.
       wired: (output) => ((node as unknown as { wires?: unknown[][] }).wires?.[output]?.length ?? 0) > 0,
       report,

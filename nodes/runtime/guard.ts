@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { NodeAPI } from 'node-red';
 import type { UserPrincipal } from '../../lib/access/principal.js';
 import { FieldloomError } from '../../lib/core/errors.js';
-import { isSafeHost } from '../../lib/web/host.js';
+import { isOwnAddress, isSafeHost } from '../../lib/web/host.js';
 
 /** Who stands at the door of REST and live feeds: an access node. */
 export interface Guard {
@@ -99,11 +99,15 @@ export function mayActWithoutToken(guard: Guard | undefined, request: IncomingMe
 }
 
 /**
- * @throws FieldloomError unauthenticated where reading without a token is not open, or the request came by a name that
- *   may be another site's
+ * @throws FieldloomError unauthenticated where reading without a token is not open, the request came from another
+ *   computer, or by a name that may be another site's
  */
-export function mayReadWithoutToken(guard: Guard | undefined, { headers }: IncomingMessage) {
+export function mayReadWithoutToken(guard: Guard | undefined, { headers, socket }: IncomingMessage) {
   if (guard?.mode !== 'open') throw unauthenticated('a token is wanted: Authorization: Bearer <token>');
+  // The start command refuses ACCESS=open where others can reach it; a Node-RED of one's own may listen anywhere.
+  if (!isOwnAddress(socket.remoteAddress)) {
+    throw unauthenticated('a token is wanted from another computer: without one only this one may read');
+  }
   if (isSafeHost(headers.host, guard.origins)) return;
   throw unauthenticated(
     `a token is wanted by the name ${JSON.stringify(headers.host?.slice(0, 256))}: ` +

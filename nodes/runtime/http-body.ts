@@ -45,6 +45,8 @@ export async function readBody(request: IncomingMessage, maxBytes = MAX_BODY_BYT
 
 type ParsedRequest = IncomingMessage & { _body?: boolean; body?: unknown };
 
+const isJson = (type: string) => type === 'application/json' || type.endsWith('+json');
+
 const hasBody = ({ headers }: IncomingMessage) =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
@@ -69,11 +71,25 @@ function checkType(request: IncomingMessage, accepted: string, accepts: (type: s
  */
 export async function readJsonBody(request: ParsedRequest, maxBytes = MAX_BODY_BYTES) {
   if (!hasBody(request)) return undefined;
-  checkType(request, 'application/json', (type) => type === 'application/json' || type.endsWith('+json'));
+  checkType(request, 'application/json', isJson);
   // Where the editor's own parser stands before us (both at the root of one server), it has read the body.
   if (request._body === true) return request.body;
   const bytes = await readBody(request, maxBytes);
   return bytes.length === 0 ? undefined : parseJson(bytes, { maxBytes, maxDepth: 64 });
+}
+
+/**
+ * A file as the body: JSON where its type says so, anything else as its bytes; undefined where there is none.
+ * @throws FieldloomError unsupported_media_type, payload_too_large, invalid_json, invalid_utf8, nesting_too_deep
+ */
+export async function readFileBody(request: ParsedRequest, maxBytes = MAX_BODY_BYTES) {
+  if (!hasBody(request)) return undefined;
+  let json = false;
+  checkType(request, 'the type of a file', (type) => {
+    json = isJson(type);
+    return type !== '';
+  });
+  return json ? readJsonBody(request, maxBytes) : readBody(request, maxBytes);
 }
 
 /**

@@ -4,8 +4,9 @@ import { asError, FieldloomError } from '../../lib/core/errors.js';
 import { problem } from '../../lib/web/problem.js';
 import type { Answer, FailedRequest, Route } from '../../lib/web/route.js';
 import { createPathTable, isApiPath } from '../../lib/web/router.js';
+import { DATA_HEADERS } from '../../lib/web/security-headers.js';
 import { guardOf, mayActWithoutToken, mayReadWithoutToken, whoAsks } from './guard.js';
-import { readFormBody, readJsonBody } from './http-body.js';
+import { readFileBody, readFormBody, readJsonBody } from './http-body.js';
 import { bodyStream, dropBody, sendStream } from './http-stream.js';
 
 /** The part of an Express request that we lean on. */
@@ -33,7 +34,7 @@ function write(response: ServerResponse, answer: Answer, withBody: boolean) {
   }
   response.statusCode = answer.status;
   response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
+  for (const [name, value] of Object.entries(DATA_HEADERS)) response.setHeader(name, value);
   const raw = Buffer.isBuffer(body);
   if (body !== undefined && !raw) response.setHeader('Content-Type', 'application/json; charset=utf-8');
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
@@ -89,7 +90,9 @@ function createRegistry(RED: NodeAPI): Registry {
   ): Promise<Answer> {
     asked.principal = await admit(found.value, request);
     const { body = 'json', maxBodyBytes } = found.value;
-    const read = { json: readJsonBody, form: readFormBody, stream: () => undefined }[body];
+    const read = { json: readJsonBody, form: readFormBody, file: readFileBody, stream: () => undefined }[
+      body
+    ];
     return found.value.handle({
       ...asked,
       method: found.value.method,

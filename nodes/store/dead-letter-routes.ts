@@ -15,6 +15,21 @@ function check(principal: UserPrincipal | undefined, may: typeof mayRead): void 
   }
 }
 
+const DAY_MS = 86_400_000;
+
+/** What was refused in the last 24 hours, by protocol, for the overview. @throws FieldloomError forbidden */
+export async function refusedPart(letters: DeadLetters, principal: UserPrincipal | undefined, now: number) {
+  check(principal, mayRead);
+  const recent = await letters.recent(now - DAY_MS);
+  return {
+    protocols: recent.map(({ protocol, count, newestAt }) => ({
+      protocol,
+      count,
+      newest_at: new Date(newestAt).toISOString(),
+    })),
+  };
+}
+
 /**
  * Refused messages of all protocols (contract.md "REST").
  * @param letters throws store_unavailable while the store is not open

@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import type { NodeAPI } from 'node-red';
+import { steadyClock, systemClock } from '../../lib/core/clock.js';
 import { asError, FieldloomError } from '../../lib/core/errors.js';
+import { type Gateways, joinGateways } from '../../lib/core/gateways.js';
 import { deadLetters } from '../../lib/store/dead-letters.js';
+import { leaseStore } from '../../lib/store/gateways.js';
 import { openWhenPossible } from '../../lib/store/open-when-possible.js';
 import { type Retention, type RetentionSettings, startRetention } from '../../lib/store/retention.js';
 import type { Store } from '../../lib/store/store.js';
@@ -9,20 +12,26 @@ import { defineNode } from '../runtime/define-node.js';
 import { addHealthCheck, type Health } from '../runtime/health.js';
 import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
+import { addOverview, overviewRoute } from '../runtime/overview.js';
 import { replayed } from '../runtime/replay.js';
-import { deadLetterRoutes } from './dead-letter-routes.js';
+import { systemRoutes } from '../runtime/system-routes.js';
+import { deadLetterRoutes, refusedPart } from './dead-letter-routes.js';
 
 interface Config {
   url: string;
   messageDays: string;
   changeDays: string;
   deadLetterDays: string;
+  /** Name of this gateway where several share the database; empty: it is the only one. */
+  gateway: string;
 }
 
 /** What a store node offers to nodes that name it. */
 export interface ProvidedStore {
   /** Fulfils when the database is open; rejects when the node closes before, or where it can never open. */
   store: Promise<Store>;
+  /** Where several gateways share the database: this one's name, and what it knows of the others. */
+  shared?: { gateway: string; gateways: Promise<Gateways> };
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -35,6 +44,17 @@ function keepFor(name: string, days: string | undefined): number {
     throw new FieldloomError('invalid_setting', `${name} is ${days}: accepted is a number of days above 0`);
   }
   return number * DAY_MS;
+}
+
+/** @throws FieldloomError invalid_setting */
+function gatewayName(text: string | undefined): string | undefined {
+  const name = text?.trim() ?? '';
+  if (name === '') return undefined;
+  if (/^[\w.-]{1,64}$/.test(name)) return name;
+  throw new FieldloomError(
+    'invalid_setting',
+    `the gateway's name is ${JSON.stringify(name.slice(0, 80))}: accepted are 1 to 64 letters, digits, ".", "_" and "-"`,
+  );
 }
 
 function withPassword(url: string, password: string | undefined): string {
@@ -71,7 +91,18 @@ export = (RED: NodeAPI): void => {
           problem = reason;
         },
       });
-      provide({ store } satisfies ProvidedStore);
+      const gateway = gatewayName(config.gateway);
+      const gateways =
+        gateway === undefined
+          ? undefined
+          : store.then((database) =>
+              joinGateways({ name: gateway, store: leaseStore(database), clock: steadyClock, log }),
+            );
+      gateways?.catch(() => {}); // the store's own problem is reported below
+      provide({
+        store,
+        ...(gateway !== undefined && gateways !== undefined && { shared: { gateway, gateways } }),
+      } satisfies ProvidedStore);
 
       const check = (): Health =>
         open === undefined
@@ -88,7 +119,12 @@ export = (RED: NodeAPI): void => {
           help: 'Units that wait for their commit',
           read: () => [{ value: open?.pending ?? 0 }],
         }),
-        routes(RED).add(deadLetterRoutes(letters, (letter) => replayed(RED, letter))),
+        addOverview(RED, 'refused', async (principal, now) => refusedPart(letters(), principal, now)),
+        routes(RED).add([
+          ...deadLetterRoutes(letters, (letter) => replayed(RED, letter)),
+          ...systemRoutes,
+          overviewRoute(RED, systemClock.now),
+        ]),
       ];
 
       return {
@@ -104,6 +140,7 @@ export = (RED: NodeAPI): void => {
         async close() {
           for (const dispose of disposals) dispose();
           await cleaning?.stop();
+          if (open !== undefined) await (await gateways)?.leave();
           await open?.close();
         },
       };

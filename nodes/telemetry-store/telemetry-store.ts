@@ -3,20 +3,26 @@ import { systemClock, type Timer } from '../../lib/core/clock.js';
 import type { Link, Subscription } from '../../lib/core/link.js';
 import { createSolarBackend } from '../../lib/solar/backend.js';
 import type { SolarBackend } from '../../lib/solar/backend-ports.js';
+import { createElsewhere } from '../../lib/solar/elsewhere.js';
 import { solarStore } from '../../lib/store/solar.js';
+import { solarOverview } from '../../lib/store/solar-overview.js';
 import {
   checkRetention,
   SOLAR_RETENTION,
   type SolarRetention,
   startSolarRetention,
 } from '../../lib/store/solar-retention.js';
+import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
 import { positiveNumber } from '../runtime/numbers.js';
+import { addOverview } from '../runtime/overview.js';
 import { addReplay } from '../runtime/replay.js';
+import { sharedOut } from '../runtime/shared-out.js';
 import type { ProvidedStore } from '../store/store.js';
 import { addSolarFigures } from './figures.js';
 import { outputs } from './outputs.js';
+import { solarPart } from './overview.js';
 import { provideTelemetry } from './provided.js';
 
 interface Config {
@@ -39,8 +45,9 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 export = (RED: NodeAPI): void => {
   defineNode<Config>(RED, 'fieldloom-telemetry-store', (context) => {
     const { config, log, closed, status } = context;
-    const { store } = context.use<ProvidedStore>(config.store, 'store');
-    const link = context.useOptional<{ link: Link }>(config.connection, 'connection')?.link;
+    const { store, shared } = context.use<ProvidedStore>(config.store, 'store');
+    const connection = context.useOptional<{ link: Link; share?: string }>(config.connection, 'connection');
+    const link = connection?.link;
     const days = (name: string, text: string, standardMs: number) =>
       positiveNumber(name, text, standardMs / DAY_MS) * DAY_MS;
     const retention = {
@@ -57,6 +64,7 @@ export = (RED: NodeAPI): void => {
       rawMs: retention.rawMs,
     };
     let backend: SolarBackend | undefined;
+    let database: Store | undefined;
     let cleaning: SolarRetention | undefined;
     const subscriptions: Subscription[] = [];
     let statusTimer: Timer | undefined;
@@ -69,19 +77,34 @@ export = (RED: NodeAPI): void => {
       statusTimer = undefined;
       if (backend === undefined) return;
       const { online, known } = backend.count();
-      if (link !== undefined && link.state !== 'connected') status('waiting', 'connecting');
+      if (database?.state !== 'open') status('waiting', 'storeAway');
+      else if (link !== undefined && link.state !== 'connected') status('waiting', 'connecting');
       else status('working', 'online', { online, known });
     }
 
     async function begin() {
       status('waiting', 'store');
       const open = await store;
+      database = open;
       const repository = solarStore(open);
-      const started = createSolarBackend({ store: repository, clock: systemClock, log, settings });
+      const started = createSolarBackend({
+        ...{ store: repository, clock: systemClock, log, settings },
+        ...(shared && {
+          elsewhere: createElsewhere(
+            ...([repository, await shared.gateways, connection?.share && shared.gateway] as const),
+          ),
+        }),
+      });
       disposals.push(
         started.listen(outputs(context.send, context.wired)),
         started.listen({ status: showSoon }),
+        open.onState(showSoon),
         addSolarFigures(started),
+        addOverview(
+          RED,
+          'solar',
+          solarPart({ overview: solarOverview(open), withLastSeen: provided.withLastSeen }),
+        ),
       );
       await started.start();
       backend = started;
@@ -89,7 +112,8 @@ export = (RED: NodeAPI): void => {
       return { backend: started, queries: repository };
     }
     const ready = begin();
-    context.provide(provideTelemetry(ready, config.fast === true));
+    const provided = provideTelemetry(ready, { fast: config.fast === true, shared: shared !== undefined });
+    context.provide(provided);
     disposals.push(
       addReplay(RED, 'solar', async (letter) => {
         const { refusal } = await (await ready).backend.replay(letter);
@@ -105,7 +129,9 @@ export = (RED: NodeAPI): void => {
         show();
         if (link === undefined) return;
         disposals.push(link.onState(showSoon));
-        for (const filter of filters) subscriptions.push(await link.subscribe(filter, { qos: 1 }, handle));
+        subscriptions.push(await link.subscribe(filters.telemetry, sharedOut(connection), handle));
+        // Every gateway hears every status: two of one machine mean something in their order alone.
+        subscriptions.push(await link.subscribe(filters.status, { qos: 1 }, handle));
       },
       async input(message) {
         await (await ready).backend.handle(arrivalOf(message));
