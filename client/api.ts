@@ -76,10 +76,12 @@ interface Login {
 }
 
 interface Ask {
-  method?: 'GET' | 'POST' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   body?: unknown;
   /** The same for every attempt at one thing: the gateway then does it once. */
   idempotencyKey?: string;
+  /** Wants the outcome, for at most so many seconds (`Prefer: wait`). */
+  waitS?: number;
 }
 
 const STORAGE_KEY = 'fieldloom.login';
@@ -117,15 +119,13 @@ export class Api {
    * @param path without leading slash, encoded
    * @throws ApiError
    */
-  async request(path: string, ask: Ask = {}): Promise<unknown> {
-    const used = this.readLogin()?.access;
-    try {
-      return await this.send(path, ask, used);
-    } catch (error) {
-      const expired = error instanceof ApiError && error.status === 401 && used !== undefined;
-      if (!expired || !(await this.refresh(used))) throw error;
-      return this.send(path, ask, this.readLogin()?.access);
-    }
+  request(path: string, ask: Ask = {}): Promise<unknown> {
+    return this.asked((access) => this.send(path, ask, access));
+  }
+
+  /** The same for what is no JSON: a file that the gateway makes. @throws ApiError */
+  async text(path: string): Promise<string> {
+    return (await this.asked((access) => this.fetched(path, {}, access))).text;
   }
 
   /**
@@ -180,13 +180,39 @@ export class Api {
     return this.refreshing;
   }
 
+  private async asked<Answer>(ask: (access: string | undefined) => Promise<Answer>): Promise<Answer> {
+    const used = this.readLogin()?.access;
+    try {
+      return await ask(used);
+    } catch (error) {
+      const expired = error instanceof ApiError && error.status === 401 && used !== undefined;
+      if (!expired || !(await this.refresh(used))) throw error;
+      return ask(this.readLogin()?.access);
+    }
+  }
+
   private async send(path: string, ask: Ask, access?: string): Promise<unknown> {
-    const { method = 'GET', body, idempotencyKey } = ask;
+    const { status, text } = await this.fetched(path, ask, access);
+    if (text === '') return undefined;
+    const answer = parseJson(text);
+    if (answer === undefined) {
+      throw new ApiError(status, 'invalid_answer', 'The answer is not JSON: is this a Fieldloom gateway?');
+    }
+    return answer;
+  }
+
+  private async fetched(
+    path: string,
+    ask: Ask,
+    access: string | undefined,
+  ): Promise<{ status: number; text: string }> {
+    const { method = 'GET', body, idempotencyKey, waitS } = ask;
     const { root, fetch = globalThis.fetch, timeoutMs = 10_000 } = this.options;
     const headers: Record<string, string> = { accept: 'application/json' };
     if (access !== undefined) headers['authorization'] = `Bearer ${access}`;
     if (body !== undefined) headers['content-type'] = 'application/json';
     if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
+    if (waitS !== undefined) headers['prefer'] = `wait=${waitS}`;
     let response: Response;
     let text: string;
     try {
@@ -201,16 +227,7 @@ export class Api {
       throw new ApiError(0, 'unreachable', 'The gateway does not answer.');
     }
     if (!response.ok) throw refusal(response.status, text);
-    if (text === '') return undefined;
-    const answer = parseJson(text);
-    if (answer === undefined) {
-      throw new ApiError(
-        response.status,
-        'invalid_answer',
-        'The answer is not JSON: is this a Fieldloom gateway?',
-      );
-    }
-    return answer;
+    return { status: response.status, text };
   }
 
   private readLogin(): Login | undefined {

@@ -25,11 +25,18 @@ export class Drawing {
       return;
     }
     this.drawAgain = false;
-    this.show();
     this.drawTimer = this.clock.setTimer(() => {
       this.drawTimer = undefined;
       if (this.drawAgain) this.draw();
     }, DRAW_WITHIN_MS);
+    this.show();
+  }
+
+  /** At once, whatever was drawn just before: what a person's press shows takes the focus as it appears. */
+  now(): void {
+    this.drawTimer?.cancel();
+    this.drawTimer = undefined;
+    this.draw();
   }
 
   /** Begins to draw each second. */

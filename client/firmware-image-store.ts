@@ -28,13 +28,16 @@ const ADMINISTRATORS = 'Only an administrator may do this.';
 export class ImageStore {
   private images = NO_IMAGES;
   private sending: AbortController | undefined;
+  /** Counts logins: an answer to the one before is nobody's any more. */
+  private session = 0;
 
   constructor(private readonly ports: ImageStorePorts) {}
 
   /** @throws ApiError */
   async load(): Promise<void> {
+    const { session } = this;
     const list = (await this.ports.api.request(`firmware/images?limit=${PAGE}`)) as ListWire<ImageWire>;
-    this.change({ list: list.items });
+    if (session === this.session) this.change({ list: list.items });
   }
 
   async upload(file: Blob, version: string): Promise<void> {
@@ -83,6 +86,7 @@ export class ImageStore {
 
   /** Nothing of a login stays when it ends. */
   forget(): void {
+    this.session += 1;
     this.breakOff();
     this.change(NO_IMAGES);
   }

@@ -10,7 +10,7 @@ import { type FirmwarePageState, type FirmwareView, type Press, viewOf } from '.
 import type { DeploymentWire, RolloutWire } from './firmware-wire.js';
 import { FollowedRollout, type OpenRolloutFeed } from './followed-rollout.js';
 import type { ListWire } from './lists.js';
-import { logIn } from './login.js';
+import { type LoginState, logIn } from './login.js';
 import { Repeat } from './repeat.js';
 
 export interface FirmwarePagePorts {
@@ -35,6 +35,10 @@ const PRESSES_KEPT = 20;
 export class FirmwarePage {
   private readonly ports: FirmwarePagePorts;
   private readonly list: Repeat;
+  /** Who has seen what the page holds, also after their login has run out. */
+  private reader: string | undefined;
+  /** Counts logins: an answer to the one before is nobody's any more. */
+  private session = 0;
   private readonly drawing: Drawing;
   private followed: FollowedRollout | undefined;
   private readonly images: ImageStore;
@@ -64,6 +68,7 @@ export class FirmwarePage {
       changed: (images) => this.change({ images }),
       loggedOut: (again) => this.askForLogin('change', again),
     });
+    this.reader = api.username;
     this.update({ username: api.username });
     this.draw();
     this.drawing.tick();
@@ -78,7 +83,7 @@ export class FirmwarePage {
     if (rolloutId === undefined) this.update({ place: 'list', opened: undefined });
     else this.follow(rolloutId);
     this.list.now();
-    this.draw();
+    this.drawing.now();
   }
 
   /** The form of a new rollout. */
@@ -86,7 +91,7 @@ export class FirmwarePage {
     this.unfollow();
     this.update({ place: 'new', opened: undefined, creating: undefined });
     void this.trying(() => this.loadControllers());
-    this.draw();
+    this.drawing.now();
   }
 
   filter(filter: Partial<TargetFilter>): void {
@@ -180,18 +185,18 @@ export class FirmwarePage {
 
   async login(username: string, password: string): Promise<void> {
     const purpose = this.state.login?.purpose ?? 'read';
-    this.change({ login: { pending: true, error: undefined, purpose } });
-    const error = await logIn(this.ports.api, username, password);
-    if (error !== undefined) {
-      this.change({ login: { pending: false, error, purpose } });
-      return;
-    }
+    const show = (form: LoginState) => this.change({ login: { ...form, purpose } });
+    if (!(await logIn(this.ports.api, { username, password }, show))) return;
+    // Somebody else may see other rollouts: nothing of the one before stays.
+    const wasOther = this.reader !== undefined && this.reader !== username;
+    if (wasOther) this.forget();
+    this.reader = username;
     const { afterLogin } = this;
     this.afterLogin = undefined;
     this.update({ login: undefined, username });
     this.followed?.resume();
     this.retry();
-    await afterLogin?.();
+    if (!wasOther) await afterLogin?.();
   }
 
   /** Gives up a login that only a press has asked for. */
@@ -203,13 +208,7 @@ export class FirmwarePage {
 
   logout(): void {
     this.ports.api.logout();
-    this.unfollow();
-    // Who comes next may see other rollouts.
-    this.older = [];
-    this.update({ username: undefined, place: 'list', opened: undefined, rollouts: undefined, presses: [] });
-    this.images.forget();
-    this.update({ fleet: undefined });
-    this.listed = 0;
+    this.forget();
     this.list.now();
     this.draw();
   }
@@ -265,17 +264,19 @@ export class FirmwarePage {
   }
 
   private async trying(task: () => Promise<void>): Promise<void> {
+    const { session } = this;
     try {
       await task();
     } catch (error) {
-      if (!this.closed) this.failed(error);
+      if (!this.closed && session === this.session) this.failed(error);
     }
   }
 
   private async load(): Promise<void> {
+    const { session } = this;
     const wasReachable = this.state.reachable;
     const page = await this.rolloutsPage(undefined);
-    if (this.closed) return;
+    if (this.closed || session !== this.session) return;
     this.update({ reachable: true, answeredAt: this.ports.clock.now(), problem: undefined });
     if (!wasReachable) this.followed?.hurry();
     if (this.older.length === 0) {
@@ -284,6 +285,7 @@ export class FirmwarePage {
     }
     this.takeRollouts([...page.items, ...this.older]);
     if (this.listed % IMAGES_EVERY === 0) await this.images.load();
+    if (session !== this.session) return;
     // Only where somebody is told what to do first.
     if (this.state.rollouts?.length === 0 || this.state.place === 'new') await this.loadControllers();
     this.listed += 1;
@@ -298,7 +300,9 @@ export class FirmwarePage {
   }
 
   private async loadControllers(): Promise<void> {
+    const { session } = this;
     const fleet = await loadFleet(this.ports.api);
+    if (session !== this.session) return;
     // Unchanged it stays the same object: what is chosen in it is drawn from it.
     if (JSON.stringify(fleet) !== JSON.stringify(this.state.fleet)) this.change({ fleet });
   }
@@ -330,6 +334,16 @@ export class FirmwarePage {
       else if (opened.rollout === undefined) this.update({ place: 'list' });
     }
     this.change({ opened });
+  }
+
+  private forget(): void {
+    this.session += 1;
+    this.unfollow();
+    this.older = [];
+    this.update({ username: undefined, place: 'list', opened: undefined, rollouts: undefined, presses: [] });
+    this.images.forget();
+    this.update({ fleet: undefined });
+    this.listed = 0;
   }
 
   private unfollow(): void {

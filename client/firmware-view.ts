@@ -182,7 +182,8 @@ function spokenWaits(rollout: RolloutWire, now: number): string {
   return waitsWords(rollout, now).replace(/, [^,]* more\.$/, '.');
 }
 
-function calls({ state, reason, stuck }: RolloutWire): boolean {
+/** True where a rollout goes on only once somebody has looked after it. */
+export function callsForSomebody({ state, reason, stuck }: RolloutWire): boolean {
   return state === 'WAITING_APPROVAL' || (state === 'PAUSED' && reason !== 'paused by a person') || stuck > 0;
 }
 
@@ -206,7 +207,7 @@ function cardView(rollout: RolloutWire, now: number): RolloutCardView {
     spoken: countViews(counts)
       .map(({ word, count }) => `${count} ${word.toLowerCase()}`)
       .join(', '),
-    attention: calls(rollout),
+    attention: callsForSomebody(rollout),
   };
 }
 

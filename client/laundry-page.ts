@@ -2,12 +2,11 @@ import type { Clock } from '../lib/core/clock.js';
 import { type Api, asApiError, isUnreachable, problemOf } from './api.js';
 import { Drawing } from './drawing.js';
 import { FollowedShop, type OpenFeed } from './followed-shop.js';
-import type { ReplayState } from './laundry-refused.js';
-import { keptStrips, STRIP_MS } from './laundry-strip.js';
+import { keptStrips } from './laundry-strip.js';
 import { type Filter, type LaundryPageState, type LaundryView, viewOf } from './laundry-view.js';
-import type { DeadLetterWire } from './laundry-wire.js';
 import type { ListWire } from './lists.js';
-import { logIn } from './login.js';
+import { type LoginState, logIn } from './login.js';
+import { NOTHING_REFUSED, RefusedMessages } from './refused-messages.js';
 import { Repeat } from './repeat.js';
 
 export interface LaundryPagePorts {
@@ -24,31 +23,39 @@ export interface LaundryPagePorts {
 const STORES_EVERY_MS = 500;
 const RETRY_EVERY_MS = 2000;
 const REFUSED_EVERY_MS = 5000;
-const REFUSED_SHOWN = 100;
 /** With more shops than this, the page begins with one of them. */
 const SHOPS_AT_ONCE = 6;
+
+const NOTHING: Pick<
+  LaundryPageState,
+  'username' | 'storeIds' | 'chosen' | 'shown' | 'filters' | 'problem' | 'login'
+> = {
+  username: undefined,
+  storeIds: undefined,
+  chosen: undefined,
+  shown: [],
+  filters: new Map(),
+  problem: undefined,
+  login: undefined,
+};
 
 /** What the page "Laundry" does: follows the gateway, keeps the state, shows a view of it, carries out presses. */
 export class LaundryPage {
   private readonly ports: LaundryPagePorts;
   private readonly followed = new Map<string, FollowedShop>();
   private readonly stores: Repeat;
-  private readonly refused: Repeat;
+  private readonly refused: RefusedMessages;
+  private readonly refusedAgain: Repeat;
   private readonly strips = keptStrips();
-  private readonly replays = new Map<string, ReplayState>();
   private state: LaundryPageState = {
-    storeIds: undefined,
-    chosen: undefined,
-    shown: [],
-    filters: new Map(),
+    ...NOTHING,
     reachable: true,
     answeredAt: undefined,
-    problem: undefined,
-    login: undefined,
-    refused: { items: undefined, more: false, problem: undefined, replays: new Map() },
+    refused: NOTHING_REFUSED,
   };
   private hasChosen = false;
-  private replayAfterLogin: string | undefined;
+  /** Counts logins: an answer to the one before is nobody's any more. */
+  private session = 0;
   private readonly drawing: Drawing;
   private closed = false;
 
@@ -60,13 +67,26 @@ export class LaundryPage {
     );
     const pace = (ms: number) => () => (this.state.reachable ? ms : RETRY_EVERY_MS);
     this.stores = new Repeat(clock, pace(STORES_EVERY_MS), () => this.whenVisible(() => this.loadStores()));
-    this.refused = new Repeat(clock, pace(REFUSED_EVERY_MS), () =>
-      this.whenReachable(() => this.loadRefused()),
+    this.refused = new RefusedMessages(
+      {
+        api: ports.api,
+        clock,
+        changed: (refused) => {
+          this.update({ refused });
+          this.draw();
+        },
+        wantsLogin: () => this.askForLogin('replay'),
+      },
+      'laundry',
     );
+    this.refusedAgain = new Repeat(clock, pace(REFUSED_EVERY_MS), () =>
+      this.whenReachable(() => this.refused.load()),
+    );
+    this.update({ username: ports.api.username });
     this.draw();
     this.drawing.tick();
     this.stores.now();
-    this.refused.now();
+    this.refusedAgain.now();
   }
 
   /** @param storeId undefined for all shops */
@@ -74,85 +94,75 @@ export class LaundryPage {
     this.hasChosen = true;
     this.update({ chosen: storeId });
     this.follow();
-    this.draw();
+    this.drawing.now();
   }
 
   filter(storeId: string, filter: Filter): void {
     this.update({ filters: new Map(this.state.filters).set(storeId, filter) });
-    this.draw();
+    this.drawing.now();
   }
 
   /** Takes all filters away. */
   showAll(): void {
     this.update({ filters: new Map() });
-    this.draw();
+    this.drawing.now();
   }
 
   /** After a failure: try everything now. */
   retry(): void {
     this.update({ problem: undefined });
     this.stores.now();
-    this.refused.now();
+    this.refusedAgain.now();
     for (const shop of this.followed.values()) shop.hurry();
     this.draw();
   }
 
   /** Looks for refused messages now, for example as their drawer opens. */
   refreshRefused(): void {
-    this.refused.now();
+    this.refusedAgain.now();
   }
 
   async login(username: string, password: string): Promise<void> {
     const purpose = this.state.login?.purpose ?? 'read';
-    this.update({ login: { pending: true, error: undefined, purpose } });
-    this.draw();
-    const error = await logIn(this.ports.api, username, password);
-    if (error !== undefined) {
-      this.update({ login: { pending: false, error, purpose } });
+    const show = (form: LoginState) => {
+      this.update({ login: { ...form, purpose } });
       this.draw();
-      return;
-    }
-    this.update({ login: undefined });
+    };
+    if (!(await logIn(this.ports.api, { username, password }, show))) return;
+    // Somebody else may see other shops: nothing of the one before stays.
+    const wasOther = this.state.username !== undefined && this.state.username !== username;
+    if (wasOther) this.forget();
+    this.update({ login: undefined, username });
     for (const shop of this.followed.values()) shop.resume();
     this.retry();
-    const id = this.replayAfterLogin;
-    this.replayAfterLogin = undefined;
-    if (id !== undefined) await this.replay(id);
+    await this.refused.replayWished();
   }
 
   /** Gives up a login that only a replay asked for. */
   cancelLogin(): void {
     if (this.state.login?.purpose !== 'replay') return;
-    this.replayAfterLogin = undefined;
+    this.refused.forgetWish();
     this.update({ login: undefined });
+    this.draw();
+  }
+
+  logout(): void {
+    this.ports.api.logout();
+    this.forget();
+    this.stores.now();
     this.draw();
   }
 
   /** Sends a refused message through again. */
   async replay(id: string): Promise<void> {
-    this.setReplay(id, { kind: 'pending' });
-    try {
-      const answer = await this.ports.api.request(`dead-letters/${encodeURIComponent(id)}/replay`, {
-        method: 'POST',
-      });
-      this.setReplay(id, replayOutcome(answer));
-      this.refused.now();
-    } catch (error) {
-      const problem = asApiError(error);
-      if (problem.status === 401) {
-        this.replayAfterLogin = id;
-        this.askForLogin('replay');
-        this.setReplay(id, undefined);
-      } else {
-        this.setReplay(id, { kind: 'failed', message: problem.message });
-      }
-    }
+    await this.refused.replay(id);
+    this.refusedAgain.now();
   }
 
   /** The page became visible, or the device has its network back. */
   returned(): void {
     this.stores.now();
-    this.refused.now();
+    this.refusedAgain.now();
     for (const shop of this.followed.values()) shop.hurry();
     this.draw();
   }
@@ -160,7 +170,7 @@ export class LaundryPage {
   close(): void {
     this.closed = true;
     this.stores.stop();
-    this.refused.stop();
+    this.refusedAgain.stop();
     this.drawing.close();
     for (const storeId of [...this.followed.keys()]) this.unfollow(storeId);
   }
@@ -170,10 +180,11 @@ export class LaundryPage {
   private async whenVisible(task: () => Promise<void>): Promise<void> {
     if (this.closed || !this.ports.visible()) return;
     if (this.state.login?.purpose === 'read') return;
+    const { session } = this;
     try {
       await task();
     } catch (error) {
-      this.failed(error);
+      if (session === this.session) this.failed(error);
     }
   }
 
@@ -196,9 +207,10 @@ export class LaundryPage {
   }
 
   private async loadStores(): Promise<void> {
+    const { session } = this;
     const wasReachable = this.state.reachable;
     const { items } = (await this.ports.api.request('stores')) as ListWire<{ store_id: string }>;
-    if (this.closed) return;
+    if (this.closed || session !== this.session) return;
     const storeIds = items.map(({ store_id }) => store_id).sort();
     const news = storeIds.join() !== this.state.storeIds?.join();
     this.update({ reachable: true, answeredAt: this.ports.clock.now(), problem: undefined });
@@ -208,23 +220,6 @@ export class LaundryPage {
     const gone = this.state.chosen !== undefined && !storeIds.includes(this.state.chosen);
     this.update({ storeIds, ...(gone ? { chosen: undefined } : {}) });
     this.follow();
-    this.draw();
-  }
-
-  private async loadRefused(): Promise<void> {
-    const since = new Date(this.ports.clock.now() - STRIP_MS).toISOString();
-    const query = `protocol=laundry&since=${since}&limit=${REFUSED_SHOWN}`;
-    try {
-      const list = (await this.ports.api.request(`dead-letters?${query}`)) as ListWire<DeadLetterWire>;
-      const items = unchangedKept(this.state.refused.items ?? [], list.items);
-      const more = typeof list.next_cursor === 'string';
-      this.update({ refused: { ...this.state.refused, items, more, problem: undefined } });
-    } catch (error) {
-      const { status } = asApiError(error);
-      // To read refused messages may want more rights than to see the machines.
-      if (status !== 403) throw error;
-      this.update({ refused: { ...this.state.refused, problem: problemOf(error) } });
-    }
     this.draw();
   }
 
@@ -266,6 +261,14 @@ export class LaundryPage {
     this.draw();
   }
 
+  private forget(): void {
+    this.session += 1;
+    for (const storeId of [...this.followed.keys()]) this.unfollow(storeId);
+    this.refused.forget();
+    this.hasChosen = false;
+    this.update(NOTHING);
+  }
+
   private askForLogin(purpose: 'read' | 'replay'): void {
     if (this.state.login?.purpose !== purpose) {
       this.update({ login: { pending: false, error: undefined, purpose } });
@@ -278,27 +281,7 @@ export class LaundryPage {
     this.state = { ...this.state, ...part };
   }
 
-  private setReplay(id: string, replay: ReplayState | undefined): void {
-    if (replay === undefined) this.replays.delete(id);
-    else this.replays.set(id, replay);
-    this.update({ refused: { ...this.state.refused, replays: new Map(this.replays) } });
-    this.draw();
-  }
-
   private draw(): void {
     this.drawing.draw();
   }
-}
-
-/** The same item stays the same object, so that what was decoded from it is kept. */
-function unchangedKept(old: readonly DeadLetterWire[], fresh: readonly DeadLetterWire[]): DeadLetterWire[] {
-  const known = new Map(old.map((item) => [item.id, item]));
-  return fresh.map((item) => known.get(item.id) ?? item);
-}
-
-function replayOutcome(answer: unknown): ReplayState {
-  const outcome = answer as { accepted?: boolean; message?: string } | undefined;
-  return outcome?.accepted === false
-    ? { kind: 'refused_again', message: outcome.message ?? '' }
-    : { kind: 'accepted' };
 }

@@ -1,12 +1,12 @@
 import type { Problem } from './api.js';
 import { type ConnectionView, connectionView } from './connection-view.js';
-import { type RefusedState, type RefusedView, refusedView } from './laundry-refused.js';
 import type { Change, Controller, Machine, Shop } from './laundry-state.js';
 import type { StripSegment } from './laundry-strip.js';
 import { machineTitle, STATUS_ICONS, STATUS_WORDS, type TileView, tileView } from './laundry-tile.js';
 import type { MachineStatus } from './laundry-wire.js';
 import type { FeedState } from './live-feed.js';
 import type { LoginState } from './login.js';
+import { type RefusedState, type RefusedView, refusedView } from './refused-view.js';
 import { agoWords, clockTime, counted, durationWords, exactTime, percentWords, shortIds } from './words.js';
 
 export type Filter = MachineStatus | 'all';
@@ -21,6 +21,8 @@ export interface ShownShop {
 
 /** All that the page knows; `viewOf` turns it into what a person reads. */
 export interface LaundryPageState {
+  /** Who is logged in. */
+  username: string | undefined;
   /** Undefined until the gateway has told them. */
   storeIds: readonly string[] | undefined;
   /** One shop, or all. */
@@ -102,6 +104,7 @@ export interface LaundryView {
   phase: 'loading' | 'login' | 'error' | 'empty' | 'ready';
   problem: Problem | undefined;
   login: LaundryLogin | undefined;
+  username: string | undefined;
   connection: ConnectionView;
   choices: readonly { storeId: string | undefined; label: string; chosen: boolean }[];
   shops: readonly ShopView[];
@@ -142,6 +145,7 @@ export function viewOf(state: LaundryPageState, strips: Strips, now: number): La
     phase: phaseOf(state),
     problem: state.problem,
     login: state.login,
+    username: state.username,
     connection,
     choices: choicesOf(state, label),
     // How long a machine has been busy is known only up to when we last heard.
@@ -152,7 +156,7 @@ export function viewOf(state: LaundryPageState, strips: Strips, now: number): La
         short,
       }),
     ),
-    attention: refused.attention === undefined ? offline : [...offline, refused.attention],
+    attention: [...offline, ...refusedAttention(state.refused, now)],
     changes: changesOf(state, label, now),
     refused,
   };
@@ -285,6 +289,25 @@ function offlineControllers(
       exact: `Last word ${exactTime(lastSeen)}`,
       anchor: anchorOf(controllerId),
     }));
+}
+
+/** Those that were accepted on replay need nobody any more. */
+function refusedAttention({ items = [], more, replays }: RefusedState, now: number): AttentionView[] {
+  const open = items.filter(({ id }) => replays.get(String(id))?.kind !== 'accepted').length;
+  const [newest] = items;
+  if (open === 0 || newest === undefined) return [];
+  const at = Date.parse(newest.received_at);
+  return [
+    {
+      key: 'refused',
+      kind: 'refused',
+      icon: 'mdi-email-alert-outline',
+      title: `${counted(open, 'message')}${more ? ' or more' : ''} refused in the last 24 hours`,
+      text: `The newest ${agoWords(at, now)}: ${newest.message}`,
+      exact: exactTime(at),
+      anchor: undefined,
+    },
+  ];
 }
 
 function changesOf(

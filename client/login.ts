@@ -6,13 +6,22 @@ export interface LoginState {
   error: string | undefined;
 }
 
-/** @returns why it did not work, for a person to read; undefined where somebody is logged in now */
-export async function logIn(api: Api, username: string, password: string): Promise<string | undefined> {
+/**
+ * Logs in, and shows in the form how that goes.
+ * @returns whether somebody is logged in now
+ */
+export async function logIn(
+  api: Api,
+  { username, password }: { username: string; password: string },
+  show: (form: LoginState) => void,
+): Promise<boolean> {
+  show({ pending: true, error: undefined });
   try {
     await api.login(username, password);
-    return undefined;
+    return true;
   } catch (error) {
     const { status, message } = asApiError(error);
-    return status === 401 ? 'Name or password is wrong.' : message;
+    show({ pending: false, error: status === 401 ? 'Name or password is wrong.' : message });
+    return false;
   }
 }

@@ -62,7 +62,11 @@ export function alertView(alert: Alert, asked: Asked | undefined, now: number): 
 }
 
 /** `Oxygen 3.2 mg/L, at least 5 wanted`. */
-export function alertTitle({ parameter: name, value, limit }: Alert): string {
+export function alertTitle({
+  parameter: name,
+  value,
+  limit,
+}: Pick<Alert, 'parameter' | 'value' | 'limit'>): string {
   const parameter = parameterOf(name);
   if (value === undefined) return parameter.label;
   const measured = `${parameter.label} ${withUnit(value.toFixed(parameter.decimals), parameter)}`;

@@ -1,4 +1,5 @@
-import { type Limits, type Parameter, valueWords, withUnit } from './pond-parameters.js';
+import type { Limits } from '../lib/command/limits.js';
+import { type Parameter, valueWords, withUnit } from './pond-parameters.js';
 import type { Reading } from './pond-state.js';
 
 interface Line {
@@ -23,9 +24,14 @@ export interface Curve {
   times: readonly number[];
   /** Null where nothing was heard for a while. */
   values: readonly (number | null)[];
+  /** Of points that sum up a minute or an hour: a band between their least and their greatest values. */
+  low?: readonly (number | null)[];
+  high?: readonly (number | null)[];
   from: number;
   to: number;
   limits: Limits | undefined;
+  /** The scale begins here, or at what is less. */
+  least?: number;
   decimals: number;
   unit: string;
   /** For those who cannot see it: `Oxygen, last 1 h: 5.1 to 7.4 mg/L`. */

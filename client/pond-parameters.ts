@@ -1,3 +1,5 @@
+import { type Limits, outsideAt } from '../lib/command/limits.js';
+
 /** What is known of a parameter that devices measure; others are shown by their own name, without a unit. */
 export interface Parameter {
   name: string;
@@ -8,11 +10,6 @@ export interface Parameter {
   decimals: number;
   /** What a scale shows at least: the water that fish live in. */
   scale: readonly [from: number, to: number] | undefined;
-}
-
-export interface Limits {
-  min: number | undefined;
-  max: number | undefined;
 }
 
 export type Judgement = 'ok' | 'low' | 'high' | 'unjudged';
@@ -105,9 +102,7 @@ export const withUnit = (words: string, { unit }: Parameter) => (unit === '' ? w
 /** At a limit is still in range. */
 export function judge(value: number, limits: Limits | undefined): Judgement {
   if (limits?.min === undefined && limits?.max === undefined) return 'unjudged';
-  if (limits.min !== undefined && value < limits.min) return 'low';
-  if (limits.max !== undefined && value > limits.max) return 'high';
-  return 'ok';
+  return outsideAt(value, limits) ?? 'ok';
 }
 
 /** `5 to 12`, `at least 5`, `at most 12`, with the unit; empty without limits. */

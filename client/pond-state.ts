@@ -1,4 +1,4 @@
-import type { Limits } from './pond-parameters.js';
+import type { Limits } from '../lib/command/limits.js';
 import type {
   AlertWire,
   CommandStatus,

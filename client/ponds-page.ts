@@ -4,7 +4,7 @@ import type { Asked } from './asked.js';
 import { Drawing } from './drawing.js';
 import { FollowedPond, type OpenPondFeed } from './followed-pond.js';
 import { listPages } from './lists.js';
-import { logIn } from './login.js';
+import { type LoginState, logIn } from './login.js';
 import { type CurveSpan, keptCurves } from './pond-curve.js';
 import { type Order, PressedOrder } from './pond-order.js';
 import { addExecutions, alertOf, applyAlert } from './pond-state.js';
@@ -85,13 +85,13 @@ export class PondsPage {
   open(pondId: number | undefined): void {
     this.update({ opened: pondId });
     this.lookAt();
-    this.draw();
+    this.drawing.now();
   }
 
   show(span: CurveSpan): void {
     this.update({ span });
     this.lookAt();
-    this.draw();
+    this.drawing.now();
   }
 
   async feed(pondId: number, grams: number): Promise<void> {
@@ -137,14 +137,11 @@ export class PondsPage {
   }
 
   async login(username: string, password: string): Promise<void> {
-    this.update({ login: { pending: true, error: undefined } });
-    this.draw();
-    const error = await logIn(this.ports.api, username, password);
-    if (error !== undefined) {
-      this.update({ login: { pending: false, error } });
+    const show = (login: LoginState) => {
+      this.update({ login });
       this.draw();
-      return;
-    }
+    };
+    if (!(await logIn(this.ports.api, { username, password }, show))) return;
     // Somebody else may have logged in: nothing of the one before stays.
     if (username !== this.state.username) this.forget();
     this.update({ login: undefined, username });

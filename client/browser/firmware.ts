@@ -8,6 +8,7 @@ import './elements/first-steps.js';
 import './elements/login.js';
 import './elements/notices.js';
 import './elements/targets.js';
+import './elements/user.js';
 
 export { addStage, checkDraft, foundIn, newDraft, presetStages } from '../firmware-draft.js';
 export { ADMIN_STEP } from '../firmware-first-steps.js';

@@ -7,7 +7,9 @@ import './elements/connection.js';
 import './elements/first-steps.js';
 import './elements/login.js';
 import './elements/notices.js';
+import './elements/refused.js';
 import './elements/state-strip.js';
+import './elements/user.js';
 
 export { moveFocus } from './parts/tile-keys.js';
 

@@ -8,6 +8,7 @@ import './elements/curve.js';
 import './elements/first-steps.js';
 import './elements/login.js';
 import './elements/notices.js';
+import './elements/user.js';
 
 export { gramsWords, waterTitle } from '../pond-command.js';
 export { LOGIN_STEP } from '../pond-first-steps.js';

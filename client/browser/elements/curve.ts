@@ -18,14 +18,17 @@ const STYLE = `
 
 const Y_AXIS_PX = 44;
 const X_AXIS_PX = 22;
-const RIGHT_PX = 12;
+/** Half a label of the time axis. */
+const RIGHT_PX = 18;
+/** Where the values are among the chart's series. */
+const VALUES = 3;
 /** All curves of a document point at the same moment. */
 const SYNC = 'fieldloom-curves';
 
 /**
  * `<fieldloom-curve>`: one measurement over time with its limits drawn in. Property `curve`: times (epoch ms,
- * ascending) and values (null breaks the line), from, to, limits, unit, decimals, label. The arrow keys read it value
- * by value, which a screen reader hears.
+ * ascending) and values (null breaks the line), from, to, limits, unit, decimals, label; low and high, where there is a
+ * band to draw around the values. The arrow keys read it value by value, which a screen reader hears.
  */
 export class CurveElement extends HTMLElement {
   readonly #plot = element('div', { class: 'plot' });
@@ -79,7 +82,9 @@ export class CurveElement extends HTMLElement {
     this.setAttribute('aria-valuemax', String(to));
     if (this.#chart === undefined || this.#chart.cursor.idx == null) this.#describe(last);
     this.#none.hidden = last !== -1;
-    const data: uPlot.AlignedData = [times as number[], values as (number | null)[]];
+    const nothing = values.map(() => null);
+    const { low = nothing, high = nothing } = this.#shown;
+    const data = [times, low, high, values] as unknown as uPlot.AlignedData;
     if (this.#chart === undefined) this.#chart = this.#newChart(data);
     else this.#chart.setData(data);
   }
@@ -98,7 +103,8 @@ export class CurveElement extends HTMLElement {
       cursor: {
         y: false,
         drag: { x: false, y: false },
-        points: { size: 8 },
+        // The band has none.
+        points: { size: (_chart, series) => (series === VALUES ? 8 : 0) },
         sync: { key: SYNC, setSeries: false, scales: ['x', null] },
       },
       scales: {
@@ -113,12 +119,16 @@ export class CurveElement extends HTMLElement {
           font,
           size: X_AXIS_PX,
           space: 64,
-          values: (_chart, splits) => splits.map(hourAndMinute),
+          values: (_chart, splits) =>
+            splits.map(curve().to - curve().from > DAYS_FROM_MS ? dayAndMonth : hourAndMinute),
         },
         { stroke: text, grid, ticks: { show: false }, font, size: Y_AXIS_PX, space: 28 },
       ],
+      // What comes later is drawn above what comes before.
       series: [
         {},
+        { width: 0, points: { show: false } },
+        { width: 0, points: { show: false } },
         {
           stroke: (chart) =>
             lineColour(
@@ -132,6 +142,7 @@ export class CurveElement extends HTMLElement {
           spanGaps: false,
         },
       ],
+      bands: [{ series: [2, 1], fill: () => this.#colour('--fieldloom-band', '#cfe3f7') }],
       hooks: {
         drawClear: [
           (chart) =>
@@ -216,5 +227,9 @@ const HOUR_AND_MINUTE = new Intl.DateTimeFormat(undefined, {
   hourCycle: 'h23',
 });
 const hourAndMinute = (at: number) => HOUR_AND_MINUTE.format(at);
+const DAY_AND_MONTH = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const dayAndMonth = (at: number) => DAY_AND_MONTH.format(at);
+/** A time axis of more than this names days, ms. */
+const DAYS_FROM_MS = 2 * 24 * 60 * 60 * 1000;
 
 define('fieldloom-curve', CurveElement);

@@ -1,6 +1,6 @@
 import type { Problem } from '../../api.js';
 import type { ConnectionView } from '../../connection-view.js';
-import { define, element, icon, setText } from '../parts/element.js';
+import { define, element, icon, setChildren, setText } from '../parts/element.js';
 
 /** One box: what is wrong, said aloud once, and more about it, which may change each second. */
 class Notice {
@@ -62,10 +62,7 @@ export class Notices extends HTMLElement {
       const text = `${problem.message} (${problem.code})`;
       wanted.push(this.#failure.say('Part of this page could not be loaded', text));
     }
-    // Its button must not lose the focus while nothing but the seconds change.
-    const same =
-      wanted.length === this.children.length && wanted.every((box, at) => box === this.children[at]);
-    if (!same) this.replaceChildren(...wanted);
+    setChildren(this, wanted);
   }
 
   #press(text: string): HTMLButtonElement {

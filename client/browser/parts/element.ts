@@ -20,6 +20,13 @@ export function setText(node: HTMLElement, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Makes these the children, and leaves the document alone where they are: a button in it keeps the focus. */
+export function setChildren(parent: HTMLElement, wanted: readonly HTMLElement[]): void {
+  const same =
+    wanted.length === parent.children.length && wanted.every((child, at) => child === parent.children[at]);
+  if (!same) parent.replaceChildren(...wanted);
+}
+
 /** What an element keeps to itself is `#private`: pages set whatever else they find on it. */
 export function define(name: string, made: CustomElementConstructor): void {
   // Two pages of ours may each bring the same element.

@@ -1,22 +1,29 @@
 import type uPlot from 'uplot';
+import type { Limits } from '../../../lib/command/limits.js';
 import type { Curve } from '../../pond-curve.js';
-import type { Limits } from '../../pond-parameters.js';
 
 /** Room above and below what is drawn, as a share of it. */
 const ROOM = 0.12;
 
 /** The values that are drawn and their limits, with some room. */
-export function valueRange({ values, limits, decimals }: Curve): [from: number, to: number] {
+export function valueRange({
+  values,
+  low = [],
+  high = [],
+  limits,
+  least,
+  decimals,
+}: Curve): [from: number, to: number] {
   let from = limits?.min ?? Number.POSITIVE_INFINITY;
   let to = limits?.max ?? Number.NEGATIVE_INFINITY;
-  for (const bound of [limits?.min, limits?.max, ...values]) {
+  for (const bound of [limits?.min, limits?.max, least, ...values, ...low, ...high]) {
     if (bound == null) continue;
     from = Math.min(from, bound);
     to = Math.max(to, bound);
   }
   if (from > to) return [0, 1];
   const room = Math.max((to - from) * ROOM, 2 / 10 ** decimals);
-  return [from - room, to + room];
+  return [from === least ? from : from - room, to + room];
 }
 
 /** Tints what is out of limits and draws a broken line at each, below the curve. */

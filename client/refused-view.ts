@@ -1,8 +1,7 @@
 import type { Problem } from './api.js';
-import type { AttentionView } from './laundry-view.js';
 import type { DeadLetterWire } from './laundry-wire.js';
 import { type PayloadText, payloadText } from './payload-text.js';
-import { agoWords, counted, exactTime } from './words.js';
+import { agoWords, exactTime } from './words.js';
 
 export type ReplayState =
   | { kind: 'pending' }
@@ -38,7 +37,6 @@ export interface RefusedView {
   loading: boolean;
   problem: Problem | undefined;
   items: readonly RefusedItemView[];
-  attention: AttentionView | undefined;
 }
 
 /** Payloads are decoded once: a page is drawn every second. */
@@ -46,26 +44,12 @@ const decoded = new WeakMap<DeadLetterWire, PayloadText>();
 
 export function refusedView(state: RefusedState, now: number): RefusedView {
   const items = (state.items ?? []).map((item) => itemView(item, state.replays.get(String(item.id)), now));
-  const open = items.filter(({ replay }) => replay.kind !== 'accepted').length;
-  const newest = state.items?.[0];
   return {
     count: state.more ? `${items.length}+` : String(items.length),
     none: items.length === 0,
     loading: state.items === undefined && state.problem === undefined,
     problem: state.problem,
     items,
-    attention:
-      open === 0 || newest === undefined
-        ? undefined
-        : {
-            key: 'refused',
-            kind: 'refused',
-            icon: 'mdi-email-alert-outline',
-            title: `${counted(open, 'message')}${state.more ? ' or more' : ''} refused in the last 24 hours`,
-            text: `The newest ${agoWords(Date.parse(newest.received_at), now)}: ${newest.message}`,
-            exact: exactTime(Date.parse(newest.received_at)),
-            anchor: undefined,
-          },
   };
 }
 
