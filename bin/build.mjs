@@ -1,4 +1,5 @@
-// Builds dist/: types from schemas, TypeScript, the files a node needs beside its .js, the browser client.
+// Builds dist/: types from schemas, TypeScript, the files a node needs beside its .js, the browser client. And the
+// example with the complete system.
 import { execFileSync } from 'node:child_process';
 import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -22,6 +23,8 @@ async function typesOf(folder) {
         cwd: `schemas/${folder}`,
         declareExternallyReferenced: false,
         unknownAny: true,
+        // An array of at most so many is no tuple of each length.
+        ignoreMinAndMaxItems: true,
         style: { singleQuote: true, printWidth: 110 },
       }),
     );
@@ -76,6 +79,13 @@ async function bundleClient() {
   await cp('node_modules/uplot/LICENSE', 'dist/client/browser/uplot.LICENSE');
 }
 
+/** The system without its simulations, for Node-RED's Import: flows/ put together as the start command does it. */
+async function composeExample() {
+  const { composeFlows, withoutSimulation } = createRequire(import.meta.url)('../dist/bin/compose.js');
+  const nodes = withoutSimulation(await composeFlows('flows'));
+  await writeIfChanged('examples/complete-system.json', `${JSON.stringify(nodes, null, 2)}\n`);
+}
+
 await rm('dist', { recursive: true, force: true });
 await generateWireTypes();
 const tsc = createRequire(import.meta.url).resolve('typescript/package.json');
@@ -83,4 +93,5 @@ for (const project of ['.', 'client/browser']) {
   execFileSync(process.execPath, [join(dirname(tsc), 'bin/tsc'), '-p', project], { stdio: 'inherit' });
 }
 await copyBesideCode();
+await composeExample();
 await bundleClient();

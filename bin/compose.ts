@@ -36,12 +36,20 @@ function takeCredentials(nodes: readonly FlowNode[]): { nodes: FlowNode[]; crede
   return { nodes: without, credentials };
 }
 
+/** Tabs in the order of the dashboard's pages; the others come behind them by name. */
+const FIRST = ['overview', 'laundry', 'ponds', 'firmware', 'solar', 'roasts'];
+
+function inOrder(a: string, b: string): number {
+  const rank = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  return rank(a) - rank(b) || (a < b ? -1 : 1);
+}
+
 /** The flow files of a folder by their base name, as they are written: with references to files. */
 export async function readFlowFiles(folder: string): Promise<Map<string, FlowNode[]>> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.json'));
   const flows = new Map<string, FlowNode[]>();
-  for (const file of files) {
-    flows.set(basename(file, '.json'), JSON.parse(await readFile(join(folder, file), 'utf8')));
+  for (const name of files.map((file) => basename(file, '.json')).sort(inOrder)) {
+    flows.set(name, JSON.parse(await readFile(join(folder, `${name}.json`), 'utf8')));
   }
   return flows;
 }
@@ -68,6 +76,27 @@ export function setSimulation(nodes: FlowNode[], on: boolean): FlowNode[] {
 
 function isSimulation(node: FlowNode): boolean {
   return node.type === 'tab' && typeof node['info'] === 'string' && node['info'].startsWith('Simulation');
+}
+
+/**
+ * The flows that a person imports into a Node-RED of their own: without the simulations and what only they use, and
+ * without credentials, since those of the start command come from its environment.
+ */
+export function withoutSimulation(nodes: readonly FlowNode[]): FlowNode[] {
+  const tabs = new Set(nodes.filter(isSimulation).map(({ id }) => id));
+  const kept = nodes
+    .filter(({ id, z }) => !tabs.has(id) && !tabs.has(String(z)))
+    .map(({ credentials: _credentials, ...node }) => node as FlowNode);
+  const used = new Set(kept.flatMap(({ id: _id, ...rest }) => Object.values(rest)));
+  // Configuration stands on no tab.
+  const isUnused = ({ id, type, z }: FlowNode) => z === undefined && type !== 'tab' && !used.has(id);
+  const left = kept.filter((node) => !isUnused(node));
+  const ids = new Set(left.map(({ id }) => id));
+  return left.map((node) =>
+    Array.isArray(node['links'])
+      ? { ...node, links: node['links'].filter((id) => ids.has(String(id))) }
+      : node,
+  );
 }
 
 /** The same for the same content, however it is laid out and whether or not the simulation is on. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { FieldloomError } from '../lib/core/errors.js';
 
@@ -13,9 +14,21 @@ function text(environment: Environment, name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** FIELDLOOM_DIR as an absolute path, default `.fieldloom`: Node-RED's user directory, database, secrets. */
-export function fieldloomDirectory(environment: Environment): string {
-  return resolve(text(environment, 'FIELDLOOM_DIR') ?? '.fieldloom');
+/** Where `npm install` puts this package in a user directory of Node-RED. */
+const INSTALLED = join('node_modules', '@fieldloom', 'node-red-fieldloom');
+
+/** True in the user directory of a Node-RED that this package is installed in: there its database is. */
+function isUserDirectory(directory: string): boolean {
+  return existsSync(join(directory, INSTALLED, 'package.json'));
+}
+
+/**
+ * FIELDLOOM_DIR as an absolute path: Node-RED's user directory, database, secrets. By default the current directory
+ * where this package is installed in it, else `.fieldloom`, which is the start command's own.
+ */
+export function fieldloomDirectory(environment: Environment, current = process.cwd()): string {
+  const named = text(environment, 'FIELDLOOM_DIR');
+  return resolve(current, named ?? (isUserDirectory(current) ? '.' : '.fieldloom'));
 }
 
 /**

@@ -1,4 +1,5 @@
 // Builds dist/ where it is missing or older than what it is built from. Runs on any Node.js that npm scripts meet.
+// As a command, for the scripts that test: it looks at tests and benches too.
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
@@ -14,7 +15,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const SOURCES = ['bin', 'lib', 'nodes', 'client', 'schemas', 'package.json', 'tsconfig.json'];
+const SOURCES = [
+  ...['bin', 'lib', 'nodes', 'client', 'flows', 'schemas'],
+  ...['package.json', 'package-lock.json', 'tsconfig.json'],
+];
 const RESULT = join(root, 'dist/bin/fieldloom.js');
 const LOCK = join(root, '.building');
 const MOST_WAIT_MS = 300_000;
@@ -42,12 +46,14 @@ function newest(path) {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return 0;
   if (!stat.isDirectory()) return stat.mtimeMs;
-  return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
+  // A folder's own time tells of a file that is gone.
+  const names = readdirSync(path).filter((name) => name !== 'node_modules');
+  return Math.max(stat.mtimeMs, ...names.map((name) => newest(join(path, name))));
 }
 
-function isBuilt() {
+function isBuilt(sources) {
   const built = modified(RESULT);
-  return built !== undefined && Math.max(...SOURCES.map((name) => newest(join(root, name)))) <= built;
+  return built !== undefined && Math.max(...sources.map((name) => newest(join(root, name)))) <= built;
 }
 
 function isAlive(pid) {
@@ -88,12 +94,12 @@ function takeLock() {
 }
 
 /** Standard output stays the caller's: the build speaks on standard error. */
-export async function ensureBuilt() {
+export async function ensureBuilt(sources = SOURCES) {
   const deadline = Date.now() + MOST_WAIT_MS;
-  while (existsSync(LOCK) || !isBuilt()) {
+  while (existsSync(LOCK) || !isBuilt(sources)) {
     if (takeLock()) {
       try {
-        if (isBuilt()) return;
+        if (isBuilt(sources)) return;
         process.stderr.write('Building (once) …\n');
         const { status } = spawnSync(process.execPath, [join(root, 'bin/build.mjs')], {
           cwd: root,
@@ -111,5 +117,14 @@ export async function ensureBuilt() {
     if (Date.now() > deadline)
       throw new Error(`another build has not ended in time; remove ${LOCK} if there is none`);
     await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    await ensureBuilt([...SOURCES, 'test', 'bench']);
+  } catch (error) {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
   }
 }

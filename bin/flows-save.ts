@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { type FlowNode, fileReference, readFlowFiles } from './compose.js';
 import { PACKAGE_ROOT } from './editor.js';
@@ -17,6 +19,33 @@ function codeFile(known: FlowNode | undefined, node: FlowNode, property: string)
   if (file !== undefined) return file;
   if (node.type === 'ui-template' && property === 'format') return `pages/${fileName(node['name'])}.vue`;
   return undefined;
+}
+
+/** What is as it was stays where it stood in its file; what is new comes behind it. */
+function inOldOrder(kept: FlowNode, old: FlowNode | undefined): FlowNode {
+  const names = Object.keys(old ?? {}).filter((name) => name in kept);
+  return { ...Object.fromEntries(names.map((name) => [name, kept[name]])), ...kept };
+}
+
+const PLACE = ['x', 'y', 'w', 'h'] as const;
+
+/**
+ * The editor draws a group around its nodes, whose width depends on the fonts of the machine: as long as none of them
+ * has moved, the group is where its file says.
+ */
+function placeOfGroup(
+  group: FlowNode,
+  known: ReadonlyMap<string, FlowNode>,
+  now: ReadonlyMap<string, FlowNode>,
+) {
+  const old = known.get(group.id);
+  const members = group['nodes'] as string[];
+  const stays = (id: string) => PLACE.every((name) => known.get(id)?.[name] === now.get(id)?.[name]);
+  const same =
+    old !== undefined &&
+    JSON.stringify(old['nodes']) === JSON.stringify(members) &&
+    members.every((id) => now.get(id)?.type === 'group' || stays(id));
+  return same ? Object.fromEntries(PLACE.map((name) => [name, old[name]])) : {};
 }
 
 /**
@@ -41,6 +70,7 @@ export function takeApart(
     const isContainer = node.type === 'tab' || node.type === 'subflow';
     if (isContainer && !home.has(node.id)) home.set(node.id, fileName(node['label'] ?? node['name']));
   }
+  const now = new Map(nodes.map((node) => [node.id, node]));
   const flows = new Map<string, FlowNode[]>();
   const texts = new Map<string, string>();
   for (const node of nodes) {
@@ -56,25 +86,56 @@ export function takeApart(
       texts.set(target, value);
       kept[property] = `file:${target}`;
     }
-    flows.set(file, [...(flows.get(file) ?? []), kept]);
+    if (node.type === 'group') Object.assign(kept, placeOfGroup(node, known, now));
+    flows.set(file, [...(flows.get(file) ?? []), inOldOrder(kept, old)]);
+  }
+  for (const [file, members] of flows) {
+    const places = new Map(before.get(file)?.map(({ id }, index) => [id, index]));
+    const placeOf = ({ id }: FlowNode) => places.get(id) ?? places.size;
+    flows.set(
+      file,
+      members.sort((a, b) => placeOf(a) - placeOf(b)),
+    );
   }
   return { flows, texts };
 }
 
-async function main() {
-  const directory = resolve(process.env['FIELDLOOM_DIR'] ?? '.fieldloom');
-  const folder = join(PACKAGE_ROOT, 'flows');
+/** As the files of the repository are laid out. */
+function laidOut(members: readonly FlowNode[]): string {
+  const biome = createRequire(__filename).resolve('@biomejs/biome/bin/biome');
+  return execFileSync(process.execPath, [biome, 'format', '--stdin-file-path=flows/flow.json'], {
+    cwd: PACKAGE_ROOT,
+    input: JSON.stringify(members, null, 2),
+    encoding: 'utf8',
+  });
+}
+
+/**
+ * Writes what was changed in the running editor back into the flow files.
+ * @param folder with the flow files
+ * @param directory with the `flows.json` of the editor
+ * @returns the names of the files that are others now
+ */
+export async function saveFlows(folder: string, directory: string): Promise<string[]> {
   const nodes = JSON.parse(await readFile(join(directory, 'flows.json'), 'utf8')) as FlowNode[];
   const { flows, texts } = takeApart(nodes, await readFlowFiles(folder));
-  for (const [name, members] of flows) {
-    await writeFile(join(folder, `${name}.json`), `${JSON.stringify(members, null, 2)}\n`);
-    console.log(`flows/${name}.json: ${members.length} nodes`);
+  const files = new Map([...flows].map(([name, members]) => [`${name}.json`, laidOut(members)]));
+  const changed: string[] = [];
+  for (const [file, text] of [...files, ...texts]) {
+    const path = join(folder, file);
+    if (text === (await readFile(path, 'utf8').catch(() => undefined))) continue;
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+    changed.push(file);
   }
-  for (const [file, text] of texts) {
-    await mkdir(dirname(join(folder, file)), { recursive: true });
-    await writeFile(join(folder, file), text);
-    console.log(`flows/${file}`);
-  }
+  return changed;
+}
+
+async function main() {
+  const directory = resolve(process.env['FIELDLOOM_DIR'] ?? '.fieldloom');
+  const changed = await saveFlows(join(PACKAGE_ROOT, 'flows'), directory);
+  for (const file of changed) console.log(`flows/${file}`);
+  if (changed.length === 0) console.log('Nothing has changed.');
 }
 
 if (require.main === module) {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import RED from 'node-red';
 import { Access } from '../lib/access/access.js';
 import { secret } from '../lib/access/secrets.js';
@@ -9,18 +10,27 @@ import { FieldloomError } from '../lib/core/errors.js';
 import { openStore } from '../lib/store/open.js';
 import { isSafeHost } from '../lib/web/host.js';
 import { isApiPath } from '../lib/web/router.js';
+import { DATA_HEADERS, PAGE_HEADERS } from '../lib/web/security-headers.js';
+import { followRequests } from '../lib/web/under-way.js';
 import { health } from '../nodes/runtime/health.js';
 import { unknownApiPath } from '../nodes/runtime/http.js';
 import { metricsText } from '../nodes/runtime/metrics.js';
-import { version } from '../package.json';
+import { healthAnswer } from '../nodes/runtime/system-routes.js';
 import { type Composition, composeFlows, installFlows } from './compose.js';
 import { nodeRedSettings, PACKAGE_ROOT } from './editor.js';
 import { editorLogin } from './editor-login.js';
 import { isFree, nextFree } from './ports.js';
 import type { Settings } from './settings.js';
 import { prepareSimulatedImage } from './simulated-firmware.js';
-import { renewSimulatedLogins, sharedLogin, simulatedClients, simulatedStores } from './simulated-logins.js';
+import {
+  renewSimulatedLogins,
+  sharedLogin,
+  simulatedClients,
+  simulatedCompanies,
+  simulatedStores,
+} from './simulated-logins.js';
 import { type DemoOwner, prepareSimulatedPonds, simulatedPonds } from './simulated-ponds.js';
+import { prepareSimulatedRoasters } from './simulated-roasts.js';
 
 export interface Gateway {
   /** As in the settings, or the next free one. */
@@ -45,6 +55,9 @@ const FLOWS = join(PACKAGE_ROOT, 'flows');
  * which nothing comes are given up long before (nodes/runtime).
  */
 const UPLOAD_MS = 2 * 60 * 60 * 1000;
+
+/** So long the end waits for requests that are under way; the whole of it has 10 s. */
+const DRAIN_MS = 1_000;
 
 /** Parts without which the gateway is not well. */
 const PARTS = ['broker', 'store'] as const;
@@ -92,6 +105,8 @@ function publish(settings: Settings, mqttPort: number): void {
     MQTT_USERNAME: text(settings.external?.username),
     MQTT_PASSWORD: text(settings.external?.password),
     DATABASE_URL: settings.databaseUrl,
+    GATEWAY_ID: text(settings.gatewayId),
+    MQTT_SHARE: text(settings.share),
     FIELDLOOM_DIR: settings.directory,
     PUBLIC_URL: settings.publicUrl,
     ACCESS: settings.access,
@@ -110,9 +125,11 @@ async function prepareStore(settings: Settings, mqttPort: number): Promise<DemoO
       // Logins of ours are no use at another broker: there its own are used.
       const own = await renewSimulatedLogins(access, clients, simulate && external === undefined);
       const logins = external === undefined ? own : sharedLogin(clients, external);
-      const [wanted, stores] = [simulatedPonds(flows), simulatedStores(clients)];
-      const demo = await prepareSimulatedPonds(store, access, directory, wanted, stores, simulate);
+      const wanted = simulatedPonds(flows);
+      const rights = { stores: simulatedStores(clients), companies: simulatedCompanies(clients) };
+      const demo = await prepareSimulatedPonds(store, access, directory, wanted, rights, simulate);
       const newImage = await prepareSimulatedImage(store, directory, simulate);
+      await prepareSimulatedRoasters(store, simulate);
       const address = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
       const url = `mqtt://${address.includes(':') ? `[${address}]` : address}:${mqttPort}`;
       Object.assign(process.env, logins, {
@@ -133,6 +150,7 @@ function answerJson(response: ServerResponse, status: number, body: object) {
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',
     'Cache-Control': 'no-store',
+    ...DATA_HEADERS,
   });
   response.end(JSON.stringify(body));
 }
@@ -143,16 +161,21 @@ const ownPaths =
   (request, response, next) => {
     const path = request.url?.split('?')[0];
     if (path === '/health') {
-      const { ok, parts } = health(PARTS);
-      const port = mqttPort === undefined ? {} : { mqtt_port: mqttPort };
-      answerJson(response, ok ? 200 : 503, { status: ok ? 'ok' : 'failed', ...parts, ...port, version });
+      const { status, body } = healthAnswer(PARTS, mqttPort === undefined ? {} : { mqtt_port: mqttPort });
+      answerJson(response, status, body);
     } else if (path === '/metrics') {
       metricsText().then(
-        ({ type, text }) => response.writeHead(200, { 'Content-Type': type }).end(text),
+        ({ type, text }) => response.writeHead(200, { 'Content-Type': type, ...DATA_HEADERS }).end(text),
         (error: Error) => answerJson(response, 500, { error: { code: 'internal', message: error.message } }),
       );
     } else next();
   };
+
+/** On whatever is answered after this; what is no page overwrites them. */
+const pageHeaders: Handler = (_request, response, next) => {
+  for (const [name, value] of Object.entries(PAGE_HEADERS)) response.setHeader(name, value);
+  next();
+};
 
 /** The editor wants no login on a loopback address: only who asks by a name of ours gets there. */
 const ownNamesOnly =
@@ -217,10 +240,12 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
   });
 
   const server = createServer({ requestTimeout: UPLOAD_MS });
+  const underWay = followRequests(server);
   RED.init(server, nodeRedSettings(settings, credentialSecret, login) as never);
   server.on(
     'request',
     chain([
+      pageHeaders,
       ownNamesOnly(settings),
       ownPaths(settings.external === undefined ? mqttPort : undefined),
       RED.httpNode as unknown as Handler,
@@ -253,6 +278,7 @@ export async function startGateway(settings: Settings): Promise<Gateway> {
     },
     async stop() {
       server.close();
+      await Promise.race([underWay(), delay(DRAIN_MS, undefined, { ref: false })]);
       await RED.stop();
       server.closeAllConnections();
     },

@@ -18,6 +18,10 @@ export interface Settings {
   /** Use this broker instead of the embedded one. */
   external: { url: string; username: string | undefined; password: string | undefined } | undefined;
   databaseUrl: string;
+  /** This gateway's name where several share broker and database. */
+  gatewayId: string | undefined;
+  /** Their group of shared subscriptions. */
+  share: string | undefined;
   /** Absolute path. */
   directory: string;
   simulate: boolean;
@@ -111,6 +115,27 @@ function externalBroker(environment: Environment): Settings['external'] {
   return undefined;
 }
 
+function named(environment: Environment, name: string, form: RegExp, accepted: string): string | undefined {
+  const value = text(environment, name);
+  if (value !== undefined && !form.test(value)) refuse(name, value, accepted);
+  return value;
+}
+
+/** Several gateways need one broker and one database that all of them reach. */
+function several(settings: Settings) {
+  const { gatewayId, share, external, databaseUrl: database } = settings;
+  if (gatewayId === undefined) {
+    if (share !== undefined) refuse('MQTT_SHARE', share, 'a group together with GATEWAY_ID');
+    return;
+  }
+  if (external === undefined) refuse('GATEWAY_ID', gatewayId, 'a name together with MQTT_URL');
+  if (database.startsWith('sqlite:')) {
+    refuse('GATEWAY_ID', gatewayId, 'a name together with a DATABASE_URL of a database server');
+  }
+  // RabbitMQ has no shared subscriptions: there one gateway is connected, and the others stand by.
+  settings.share = share === 'none' ? undefined : (share ?? 'fieldloom');
+}
+
 function distinctPorts(settings: Settings) {
   const ports: [string, number | undefined][] = [['PORT', settings.port]];
   if (settings.external === undefined) {
@@ -145,6 +170,14 @@ export function readSettings(environment: Environment): Settings {
   if (mqttsPort !== undefined && certificate === undefined) {
     refuse('MQTTS_PORT', String(mqttsPort), 'a port together with TLS_CERT and TLS_KEY');
   }
+  const gatewayId = named(
+    environment,
+    'GATEWAY_ID',
+    /^[\w.-]{1,64}$/,
+    '1 to 64 letters, digits, ".", "_" and "-"',
+  );
+  // Each gateway would simulate the same machines.
+  const alone = gatewayId === undefined ? '1' : '0';
   const shown = address.includes(':') ? `[${address}]` : address;
   const settings: Settings = {
     host: address,
@@ -157,8 +190,10 @@ export function readSettings(environment: Environment): Settings {
     tls: certificate,
     external: externalBroker(environment),
     databaseUrl: databaseUrl(environment),
+    gatewayId,
+    share: named(environment, 'MQTT_SHARE', /^[^\s/+#]{1,64}$/, '1 to 64 characters without "/", "+", "#"'),
     directory,
-    simulate: (oneOf(environment, 'SIMULATE', ['0', '1'] as const) ?? '1') === '1',
+    simulate: (oneOf(environment, 'SIMULATE', ['0', '1'] as const) ?? alone) === '1',
     publicUrl: (url(environment, 'PUBLIC_URL', ['http:', 'https:']) ?? `http://${shown}:${httpPort}`).replace(
       /\/+$/,
       '',
@@ -166,5 +201,6 @@ export function readSettings(environment: Environment): Settings {
     access,
   };
   distinctPorts(settings);
+  several(settings);
   return settings;
 }

@@ -25,6 +25,12 @@ export function simulatedStores(clients: readonly SimulatedClient[]): string[] {
   return [...new Set(ids)];
 }
 
+/** The companies of the simulated solar machines. */
+export function simulatedCompanies(clients: readonly SimulatedClient[]): string[] {
+  const ids = clients.flatMap(({ identity }) => (identity.role === 'machine' ? [identity.company] : []));
+  return [...new Set(ids)];
+}
+
 function clientsOf(node: FlowNode): SimulatedClient[] {
   const { type, connection, broker, topic } = node;
   if (OF_CONTROLLERS.includes(type) && isSimulators(connection)) {
@@ -36,11 +42,18 @@ function clientsOf(node: FlowNode): SimulatedClient[] {
     };
     return [{ connection: String(connection), identity }];
   }
-  const device = /^devices\/([^/]+)\/commands$/.exec(String(topic))?.[1];
-  if (type === 'mqtt in' && isSimulators(broker) && device !== undefined) {
-    return [{ connection: String(broker), identity: { role: 'device', device } }];
-  }
-  return [];
+  if (type !== 'mqtt in' || !isSimulators(broker)) return [];
+  const identity = whoTakes(String(topic));
+  return identity === undefined ? [] : [{ connection: String(broker), identity }];
+}
+
+/** Whose commands come on a topic. */
+function whoTakes(topic: string): ClientIdentity | undefined {
+  const [, device] = /^devices\/([^/]+)\/commands$/.exec(topic) ?? [];
+  if (device !== undefined) return { role: 'device', device };
+  const [, company, machine] = /^company\/([^/]+)\/machine\/([^/]+)\/command$/.exec(topic) ?? [];
+  if (company === undefined || machine === undefined) return undefined;
+  return { role: 'machine', company, machine };
 }
 
 /** `simulator-1-connection` takes its login from `FIELDLOOM_SIMULATOR_1_USERNAME` and `…_PASSWORD`. */
@@ -77,7 +90,12 @@ export async function renewSimulatedLogins(
   const present = new Map(
     (await access.listClients()).map(({ principal }) => [keyOf(principal), principal.username]),
   );
-  const variables: Record<string, string> = {};
+  const isNew = ({ identity }: SimulatedClient) =>
+    identity.role === 'machine' && !present.has(keyOf(identity));
+  const variables: Record<string, string> = {
+    // Machines that were not there before may tell their past.
+    FIELDLOOM_SIMULATED_SOLAR_PAST: simulate && clients.some(isNew) ? '1' : '',
+  };
   for (const client of clients) {
     const old = present.get(keyOf(client.identity));
     if (simulate) {

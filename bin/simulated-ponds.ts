@@ -10,7 +10,7 @@ import { ponds } from '../lib/store/pond.js';
 import type { Store } from '../lib/store/store.js';
 import type { FlowNode } from './compose.js';
 
-/** Whose the simulated ponds are, and who may update the simulated controllers. */
+/** Whose the simulated ponds are, and who may update the simulated controllers and command the simulated machines. */
 const OWNER = 'demo';
 const PASSWORD_FILE = 'demo-password';
 
@@ -51,14 +51,14 @@ export interface DemoOwner {
 /**
  * Makes the owner of the simulated ponds and the ponds, once; without simulation the owner is revoked and the ponds go.
  * @param directory of the secrets
- * @param stores of the simulated controllers, which the owner sees and may change too
+ * @param rights stores and companies of the simulated machines, which the owner sees and may change too
  */
 export async function prepareSimulatedPonds(
   store: Store,
   access: Access,
   directory: string,
   wanted: readonly SimulatedPond[],
-  stores: readonly string[],
+  rights: { stores: readonly string[]; companies: readonly string[] },
   simulate: boolean,
 ): Promise<DemoOwner | undefined> {
   const passwordFile = join(directory, PASSWORD_FILE);
@@ -72,12 +72,17 @@ export async function prepareSimulatedPonds(
     return undefined;
   }
   if (owner === 'taken') return { name: OWNER, passwordFile, taken: true, newPonds: false };
-  // One that an earlier version has made may have no stores yet.
-  if (owner !== undefined && !stores.every((store) => owner.stores.includes(store))) {
-    await access.setUserRights(OWNER, { admin: false, stores, companies: [] });
-  }
+  const { stores, companies } = rights;
+  // One that an earlier version has made may not have all of them yet.
+  const lacks =
+    owner !== undefined &&
+    !(
+      stores.every((store) => owner.stores.includes(store)) &&
+      companies.every((company) => owner.companies.includes(company))
+    );
+  if (lacks) await access.setUserRights(OWNER, { admin: false, stores, companies });
   const { userId } =
-    owner ?? (await access.addUser(OWNER, await secret(directory, PASSWORD_FILE), { stores }));
+    owner ?? (await access.addUser(OWNER, await secret(directory, PASSWORD_FILE), { stores, companies }));
   const newPonds = await addPonds(store, userId, wanted);
   return { name: OWNER, passwordFile, taken: false, newPonds };
 }

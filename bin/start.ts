@@ -71,6 +71,8 @@ function stopOnSignals(gateway: Gateway) {
 }
 
 async function main() {
+  // What is written from now on, by Node-RED too, is its owner's alone: flows, credentials, database.
+  process.umask(0o077);
   const settings = readSettings(process.env);
   const gateway = await startGateway(settings);
   stopOnSignals(gateway);
