@@ -47,6 +47,8 @@ export async function benchFleet(options: { controllers: number; minutes: number
   try {
     const loginsFile = await makeLogins(gateway, options.controllers);
     await gateway.start();
+    const memory = () => metric(gateway, 'process_resident_memory_bytes');
+    const alone = await memory();
     const fleet = await Child.start('fleet-process.js', {
       url: gateway.mqttUrl,
       loginsFile,
@@ -70,7 +72,7 @@ export async function benchFleet(options: { controllers: number; minutes: number
         String(answer.acknowledged),
         answer.acknowledgedMs.toFixed(1),
         (((used - cpu) / ((now - at) / 1000)) * 100).toFixed(1),
-        ((await metric(gateway, 'process_resident_memory_bytes')) / 2 ** 20).toFixed(0),
+        ((await memory()) / 2 ** 20).toFixed(0),
       ]);
       cpu = used;
       at = now;
@@ -80,7 +82,15 @@ export async function benchFleet(options: { controllers: number; minutes: number
       ['minute', 'connected', 'sent', 'acknowledged', 'PUBACK p99 ms', 'CPU % of a core', 'memory MiB'],
       rows,
     );
+    const each = ((await memory()) - alone) / 1024 / options.controllers;
+    console.log(
+      `\n${each.toFixed(1)} KiB of memory for each connection, with all that is kept of its controller`,
+    );
+    const { acknowledged } = await fleet.ask<FleetAnswer>('figures');
+    const taken = await metric(gateway, 'fieldloom_laundry_messages_total');
+    console.log(`${acknowledged} messages acknowledged, ${taken} of them committed`);
     await fleet.stop();
+    if (taken < acknowledged) throw new Error('acknowledged messages are not there');
   } finally {
     await gateway.remove();
   }

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { connectAsync } from 'mqtt';
 import { startMosquitto } from '../test/support/mosquitto.js';
 import { freePort, listening } from '../test/support/ports.js';
+import { benchDatabase, type Database } from './harness/databases.js';
 import {
+  bareBrokerFlow,
   embeddedBrokerFlow,
   filterOf,
   gatewayFlow,
@@ -16,6 +17,7 @@ import {
 } from './harness/flows.js';
 import { type Load, makeLoad, type Protocol } from './harness/messages.js';
 import { Child, type ProcessStatistics } from './harness/processes.js';
+import { type RowCounter, rowCounter } from './harness/rows.js';
 import { printTable } from './harness/table.js';
 
 const MEMBERS = 1000;
@@ -24,6 +26,10 @@ export interface IngestOptions {
   /** Messages of one run. */
   messages: number;
   protocol: Protocol;
+  /** Ours stores there; the peer always in SQLite. */
+  database: Database;
+  /** One alone; else both. */
+  broker?: 'mosquitto' | 'embedded';
   /** Only candidates whose name holds this. */
   only?: string;
 }
@@ -38,25 +44,13 @@ interface Result {
   memory: number;
 }
 
-const rowsOf = (file: string, table: string): number => {
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(file, { readOnly: true });
-    const row = database.prepare(`select count(*) as rows from ${table}`).get() as { rows: number };
-    return row.rows;
-  } catch {
-    return 0; // not made yet
-  } finally {
-    database?.close();
-  }
-};
-
 /** Asks again and again until `count` has reached `target`; gives the ms from the first message to the last. */
-async function timeUntil(target: number, count: () => Promise<number> | number): Promise<number> {
+async function timeUntil(target: number, count: () => Promise<number>): Promise<number> {
   let begun: number | undefined;
   let already = 0;
   const deadline = performance.now() + 300_000;
   for (;;) {
+    const asked = performance.now();
     const value = await count();
     const now = performance.now();
     if (begun === undefined && value > 0) {
@@ -66,14 +60,15 @@ async function timeUntil(target: number, count: () => Promise<number> | number):
     if (value >= target && begun !== undefined)
       return ((now - begun) * target) / Math.max(1, target - already);
     if (now > deadline) throw new Error(`only ${value} of ${target} messages arrived in 300 s`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    // Counting is work for the database too.
+    await new Promise((resolve) => setTimeout(resolve, Math.max(25, 5 * (now - asked))));
   }
 }
 
 const bareFlow = (protocol: Protocol, clientId: string): MeasuredFlow => ({
   clientId,
   script: 'bare-process.js',
-  settings: (_directory, broker) => ({ url: broker, clientId, filter: filterOf(protocol) }),
+  settings: ({ broker }) => ({ url: broker, clientId, filter: filterOf(protocol) }),
   counts: true,
 });
 
@@ -94,25 +89,50 @@ async function fillQueue(url: string, clientId: string, load: Load, messages: nu
   await publisher.stop();
 }
 
-async function drain(name: string, url: string, options: IngestOptions, flow: MeasuredFlow): Promise<Result> {
+/** A candidate of a run with its process, its places, and what counts the messages that it has taken. */
+interface Started {
+  child: Child;
+  logins: Awaited<ReturnType<NonNullable<MeasuredFlow['prepare']>>>;
+  /** Messages, as rows where it makes some. */
+  taken(): Promise<number>;
+}
+
+/** Lets a candidate do its work in a folder and a database of its own. */
+async function inPlaces<T>(
+  { database: kind }: IngestOptions,
+  flow: MeasuredFlow,
+  broker: string,
+  work: (started: Started) => Promise<T>,
+): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), 'fieldloom-bench-'));
+  const database = await benchDatabase(kind);
+  const places = { directory, broker, database: database.url };
+  let counter: RowCounter | undefined;
   try {
-    await fillQueue(url, flow.clientId, makeLoad(options.protocol, MEMBERS), options.messages);
-    await flow.prepare?.(directory);
-    const child = await Child.start(flow.script, flow.settings(directory, url));
-    const count = flow.rows
-      ? () => rowsOf(join(directory, flow.rows?.file as string), flow.rows?.table as string)
-      : async () => (await child.ask<ProcessStatistics>('statistics')).count;
-    const before = await child.ask<ProcessStatistics>('statistics');
-    let ms = await timeUntil(options.messages, count);
-    // A process that counts knows better than we who ask it from time to time.
-    if (!flow.rows) ({ ms } = await child.ask<{ ms: number }>('span'));
-    const statistics = await child.ask<ProcessStatistics>('statistics');
+    const logins = await flow.prepare?.(places);
+    const child = await Child.start(flow.script, flow.settings(places));
+    const { rows } = flow;
+    if (rows !== undefined) counter = rowCounter(rows.database(places), rows.table);
+    const count = counter?.count ?? (async () => (await child.ask<ProcessStatistics>('statistics')).count);
+    const done = await work({ child, logins, taken: count });
     await child.stop();
-    return result(name, options.messages, ms, before, statistics);
+    return done;
   } finally {
+    await counter?.close();
+    await database.drop();
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+async function drain(name: string, url: string, options: IngestOptions, flow: MeasuredFlow): Promise<Result> {
+  await fillQueue(url, flow.clientId, makeLoad(options.protocol, MEMBERS), options.messages);
+  return inPlaces(options, flow, url, async ({ child, taken }) => {
+    const before = await child.ask<ProcessStatistics>('statistics');
+    let ms = await timeUntil(options.messages, taken);
+    // A process that counts knows better than we who ask it from time to time.
+    if (!flow.rows) ({ ms } = await child.ask<{ ms: number }>('span'));
+    return result(name, options.messages, ms, before, await child.ask<ProcessStatistics>('statistics'));
+  });
 }
 
 /**
@@ -125,11 +145,8 @@ async function live(
   flow: MeasuredFlow,
   broker?: string,
 ): Promise<Result> {
-  const directory = await mkdtemp(join(tmpdir(), 'fieldloom-bench-'));
-  try {
-    const url = broker ?? `mqtt://127.0.0.1:${await freePort()}`;
-    const logins = await flow.prepare?.(directory);
-    const child = await Child.start(flow.script, flow.settings(directory, url));
+  const url = broker ?? `mqtt://127.0.0.1:${await freePort()}`;
+  return inPlaces(options, flow, url, async ({ child, logins, taken }) => {
     await listening(Number(new URL(url).port));
     const load = makeLoad(options.protocol, MEMBERS);
     const publish = async (from: number, to: number) => {
@@ -139,13 +156,8 @@ async function live(
       await publisher.stop();
       return ms;
     };
-    const { file, table } = flow.rows ?? {};
     // What neither stores nor counts is measured by the acknowledgements alone.
     const counts = flow.rows !== undefined || flow.counts === true;
-    const taken = async () =>
-      file && table
-        ? rowsOf(join(directory, file), table)
-        : (await child.ask<ProcessStatistics>('statistics')).count;
     // A round through all controllers warms up, again until the candidate has subscribed.
     let next = 0;
     do {
@@ -161,17 +173,9 @@ async function live(
     // Acknowledged is not yet stored, for a candidate that acknowledges first.
     const stored = performance.now() - begun;
     const statistics = await child.ask<ProcessStatistics>('statistics');
-    await child.stop();
-    return result(
-      name,
-      options.messages,
-      flow.acknowledgesFirst || broker ? stored : published,
-      first,
-      statistics,
-    );
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+    const ms = flow.acknowledgesFirst || broker ? stored : published;
+    return result(name, options.messages, ms, first, statistics);
+  });
 }
 
 function result(
@@ -191,9 +195,11 @@ function result(
 export async function benchIngest(options: IngestOptions): Promise<void> {
   const { protocol } = options;
   const ours = nodeNameOf(protocol);
-  const mosquitto = await startMosquitto();
+  const mosquitto = options.broker === 'embedded' ? undefined : await startMosquitto();
   const results: Result[] = [];
-  const wanted = (name: string) => options.only === undefined || name.includes(options.only);
+  const wanted = (name: string) =>
+    (options.only === undefined || name.includes(options.only)) &&
+    (options.broker === undefined || name.toLowerCase().startsWith(options.broker));
   const measure = async (name: string, run: (name: string) => Promise<Result>) => {
     if (wanted(name)) results.push(await run(name));
   };
@@ -209,7 +215,7 @@ export async function benchIngest(options: IngestOptions): Promise<void> {
     await measure(`Mosquitto, live: ${ours}`, liveOn(gatewayFlow(protocol, 'live-ours')));
     await measure(`Mosquitto, live: ${bare}`, liveOn(bareFlow(protocol, 'live-bare')));
     await mosquitto.stop();
-  } else {
+  } else if (options.broker !== 'embedded') {
     console.log('Mosquitto is not installed: only the embedded broker is measured.');
   }
   const embedded = (behind: 'ours' | 'peer' | 'drop') => (name: string) =>
@@ -217,6 +223,7 @@ export async function benchIngest(options: IngestOptions): Promise<void> {
   await measure(`embedded: ${ours}`, embedded('ours'));
   await measure(`embedded: ${peer}`, embedded('peer'));
   await measure('embedded: broker taking and dropping', embedded('drop'));
+  await measure('embedded: bare aedes, taking and dropping', (name) => live(name, options, bareBrokerFlow));
   const named = (name: string) => results.find((result) => result.name === name);
   const ratio = (own: string, peer: string) => {
     const [a, b] = [named(own), named(peer)];
@@ -260,6 +267,11 @@ export async function benchIngest(options: IngestOptions): Promise<void> {
         'ours against taking and dropping (embedded)',
         '0.6',
         ratio(`embedded: ${ours}`, 'embedded: broker taking and dropping'),
+      ],
+      [
+        'ours against bare aedes, taking and dropping',
+        '',
+        ratio(`embedded: ${ours}`, 'embedded: bare aedes, taking and dropping'),
       ],
     ],
   );

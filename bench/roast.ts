@@ -7,11 +7,13 @@ import { randomPlan, synthesize } from '../test/support/synthetic-roast.js';
 import { printTable } from './harness/table.js';
 import { plainRegression, type RateMethod, rateFigures, streamed, twoPoint } from './roast/rates.js';
 import { isHeldOut, loadRecordings, type Recording, recordingsFolder } from './roast/recordings.js';
-import { type Accuracy, type Detector, ours, type Score, score } from './roast/score.js';
+import { type Accuracy, type Detector, ours, type Score, score, TP_WITHIN_MS } from './roast/score.js';
 import { sixReadings } from './roast/six-readings.js';
 import { STRESSES, stressed } from './roast/stress.js';
 
 const MADE_UP = 500;
+/** A CHARGE that is known later is looked at by itself. */
+const LATE_MS = 6_050;
 
 const percent = (share: number) => (100 * share).toFixed(1);
 const cells = ({ within, missed, early, knownAfterS }: Accuracy) => [
@@ -23,13 +25,15 @@ const cells = ({ within, missed, early, knownAfterS }: Accuracy) => [
 const without = (accuracy: Accuracy, column: number) =>
   cells(accuracy).filter((_, index) => index !== column);
 
-const HEAD = ['', 'CHARGE ±5 s', 'missed', 'early', 'known, s', 'TP ±2 s', 'missed', 'known, s'];
+const HEAD = ['', 'CHARGE ±5 s', 'missed', 'early', 'known, s'];
+const TP_HEAD = ['TP ±2 s', 'missed', 'known, s', '±2 s of curve'];
 const DROP_HEAD = ['DROP ±10 s', 'missed', 'early', 'known, s'];
 
-const row = (name: string, { charge, turningPoint, drop }: Score) => [
+const row = (name: string, { charge, turningPoint, turningCurve, drop }: Score) => [
   name,
   ...cells(charge),
   ...without(turningPoint, 2),
+  percent(turningCurve.within),
   ...cells(drop),
 ];
 
@@ -40,7 +44,36 @@ function printAccuracy(recordings: readonly Recording[], detector: Detector): vo
       score(recordings, detector, ({ name, samples }) => stressed(stress, name, samples)),
     ),
   );
-  printTable([...HEAD, ...DROP_HEAD], rows);
+  printTable([...HEAD, ...TP_HEAD, ...DROP_HEAD], rows);
+}
+
+/** Which CHARGE is known late, and what its readings show by then. */
+function printLate(recordings: readonly Recording[]): void {
+  const rows = recordings.flatMap(({ name, samples, charge, chargeByHand }) => {
+    const found = ours(samples, chargeByHand).charge;
+    if (charge === null || found === null || found.knownMs - charge <= LATE_MS) return [];
+    const beans = samples.filter(({ bt }) => bt !== null);
+    const after = beans.filter(({ timeMs }) => timeMs > charge && timeMs <= found.knownMs);
+    const fall = (untilMs: number) => {
+      const reading = beans.findLast(({ timeMs }) => timeMs <= charge + untilMs)?.bt ?? 0;
+      return ((beans.findLast(({ timeMs }) => timeMs <= charge)?.bt ?? 0) - reading).toFixed(1);
+    };
+    const known = ((found.knownMs - charge) / 1000).toFixed(1);
+    return [[name, isHeldOut({ name }) ? 'yes' : 'no', known, String(after.length), fall(LATE_MS)]];
+  });
+  console.log(`CHARGE known later than 6 s:\n`);
+  printTable(['recording', 'held out', 'known, s', 'readings after it', 'fallen in 6 s, °C'], rows);
+}
+
+/** How far the lowest reading, which recordings have as their TP, is from the lowest point of the curve. */
+function printLowest(recordings: readonly Recording[]): void {
+  const away = recordings.flatMap(({ turningPoint, turningCurve }) =>
+    turningPoint === null || turningCurve === null ? [] : [Math.abs(turningPoint - turningCurve)],
+  );
+  const near = away.filter((ms) => ms <= TP_WITHIN_MS).length / away.length;
+  console.log(
+    `The lowest reading is within 2 s of the lowest point of the curve in ${percent(near)} % of ${away.length} recordings.\n`,
+  );
 }
 
 function printRates(recordings: readonly Recording[]): void {
@@ -62,13 +95,14 @@ function printRates(recordings: readonly Recording[]): void {
 function madeUp(): Recording[] {
   return Array.from({ length: MADE_UP }, (_, index) => {
     const random = randomFrom(index + 1);
-    const { samples, chargeMs, dropMs } = synthesize(randomPlan(random), random);
+    const { samples, chargeMs, turningMs, dropMs } = synthesize(randomPlan(random), random);
     return {
       name: `made up ${index}`,
       samples,
       charge: chargeMs,
       drop: dropMs,
-      turningPoint: null,
+      turningPoint: turningMs,
+      turningCurve: turningMs,
       chargeByHand: null,
     };
   });
@@ -85,13 +119,15 @@ function main(): void {
     console.log(`${all.length} recordings; shares in %, known: 95th percentile after the break.\n`);
     const native = (recordings: readonly Recording[]) => score(recordings, ours, ({ samples }) => samples);
     printTable(
-      [...HEAD, ...DROP_HEAD],
+      [...HEAD, ...TP_HEAD, ...DROP_HEAD],
       [
         row('all, as recorded', native(all)),
         row('chosen on', native(chosen)),
         row('held out', native(heldOut)),
       ],
     );
+    printLate(all);
+    printLowest(all);
     console.log(`Parameters were chosen on these ${chosen.length}:\n`);
     printAccuracy(chosen, ours);
     console.log(`Held out, ${heldOut.length}:\n`);
@@ -109,13 +145,13 @@ function main(): void {
   const roasts = madeUp();
   const samples = (recording: Recording) => recording.samples;
   printTable(
-    [...HEAD.slice(0, 5), ...DROP_HEAD],
+    [...HEAD, ...TP_HEAD.slice(0, 3), ...DROP_HEAD],
     [
       ['ours', ours],
       ['six readings', sixReadings],
     ].map(([name, detector]) => {
-      const { charge, drop } = score(roasts, detector as Detector, samples);
-      return [name as string, ...cells(charge), ...cells(drop)];
+      const { charge, turningPoint, drop } = score(roasts, detector as Detector, samples);
+      return [name as string, ...cells(charge), ...without(turningPoint, 2), ...cells(drop)];
     }),
   );
 }

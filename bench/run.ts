@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { benchCommands } from './commands.js';
 import { benchFleet } from './fleet.js';
-import { benchHistory } from './history.js';
+import { DATABASES } from './harness/databases.js';
+import { benchHistory, type HistoryOptions } from './history.js';
 import { benchImages } from './images.js';
 import { benchIngest, type IngestOptions } from './ingest.js';
+import { benchLiveFeed, type LiveFeedOptions } from './live-feed.js';
 import { benchRoastLive } from './roast-live.js';
 import { benchRollout } from './rollout.js';
 
@@ -31,6 +33,11 @@ const whole = (text: string) => {
   return number;
 };
 
+const onDatabase = () =>
+  new Option('--database <name>', 'mysql and postgres: on the server of TEST_MYSQL_URL, TEST_POSTGRES_URL')
+    .choices(DATABASES)
+    .default('sqlite');
+
 const program = new Command('bench').description('Figures of this package against its peers, in one run.');
 program
   .command('ingest', { isDefault: true })
@@ -38,6 +45,10 @@ program
   .addOption(new Option('--messages <n>', 'messages a candidate').default(100_000).argParser(whole))
   .addOption(
     new Option('--protocol <name>', 'what is sent').choices(['telemetry', 'laundry']).default('telemetry'),
+  )
+  .addOption(onDatabase())
+  .addOption(
+    new Option('--broker <name>', 'one broker alone; default: both').choices(['mosquitto', 'embedded']),
   )
   .addOption(new Option('--only <text>', 'only candidates whose name holds this'))
   .action(async (options: IngestOptions) => {
@@ -48,9 +59,10 @@ program
 program
   .command('history')
   .description('a month of one machine by the hour, from its rollups and from its rows')
-  .addOption(new Option('--rows <n>', 'rows of telemetry').default(500_000).argParser(whole))
-  .addOption(new Option('--machines <n>', 'machines that share them').default(10).argParser(whole))
-  .action((options: { rows: number; machines: number }) => benchHistory(options));
+  .addOption(onDatabase())
+  .addOption(new Option('--rows <n>', 'rows of telemetry').default(1_000_000).argParser(whole))
+  .addOption(new Option('--machines <n>', 'machines that share them; default: 90 days each').argParser(whole))
+  .action((options: HistoryOptions) => benchHistory(options));
 program
   .command('fleet')
   .description('processor time and memory of a gateway with many controllers that report every 30 s')
@@ -75,6 +87,16 @@ program
   .description('a staged firmware rollout to its end, against a bare publisher of as many messages')
   .addOption(new Option('--controllers <n>', 'controllers').default(10_000).argParser(whole))
   .action((options: { controllers: number }) => benchRollout(options));
+
+program
+  .command('live-feed')
+  .description(
+    'live feeds of solar machines: what a client costs, and what one that stops reading does to the others',
+  )
+  .addOption(new Option('--clients <n>', 'clients, over all machines').default(1_000).argParser(whole))
+  .addOption(new Option('--machines <n>', 'machines').default(100).argParser(whole))
+  .addOption(new Option('--seconds <n>', 'seconds of each part').default(15).argParser(whole))
+  .action((options: LiveFeedOptions) => benchLiveFeed(options));
 
 program
   .command('roast-live')

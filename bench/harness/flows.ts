@@ -9,14 +9,24 @@ interface Login {
   password: string;
 }
 
+/** What a run gives to its candidate. */
+export interface Places {
+  directory: string;
+  /** URL of the broker. */
+  broker: string;
+  /** URL of an empty database. */
+  database: string;
+}
+
 /** One candidate of a run: a process, and where its committed rows can be counted. */
 export interface MeasuredFlow {
   clientId: string;
   script: string;
-  settings(directory: string, url: string): unknown;
+  settings(places: Places): unknown;
   /** What must exist before the process starts; gives the publisher's logins where the broker wants some. */
-  prepare?(directory: string): Promise<Login[] | undefined>;
-  rows?: { file: string; table: string };
+  prepare?(places: Places): Promise<Login[] | undefined>;
+  /** Where its rows are. */
+  rows?: { database(places: Places): string; table: string };
   /** The process itself counts what it takes. */
   counts?: boolean;
   /** The broker's acknowledgement says nothing of the row. */
@@ -75,15 +85,15 @@ export const nodeNameOf = (protocol: Protocol): string => String(MEASURED[protoc
 
 const PACKAGE = join(__dirname, '../../..');
 const PEERS = join(PACKAGE, 'bench/peers/node_modules/node-red-node-sqlite');
-const ownRows = (protocol: Protocol) => ({ file: 'fieldloom.db', table: MEASURED[protocol].table });
-const PEER_ROWS = { file: 'peer.db', table: 'state' };
+const ownRows = (protocol: Protocol) => ({
+  database: ({ database }: Places) => database,
+  table: MEASURED[protocol].table,
+});
+const peerFile = (directory: string) => join(directory, 'peer.db');
+const PEER_ROWS = { database: ({ directory }: Places) => `sqlite:${peerFile(directory)}`, table: 'state' };
 
 const tab = { id: 'bench-tab', type: 'tab', label: 'bench' };
-const store = (directory: string) => ({
-  id: 'store',
-  type: 'fieldloom-store',
-  url: `sqlite:${join(directory, 'fieldloom.db')}`,
-});
+const store = (url: string) => ({ id: 'store', type: 'fieldloom-store', url });
 const access = { id: 'access', type: 'fieldloom-access', store: 'store', mode: 'token', directory: '' };
 const connection = (kind: 'external' | 'embedded', url: string, clientId: string) => ({
   id: 'connection',
@@ -167,21 +177,21 @@ const ownNodes = (
       sql: MEASURED[protocol].insert,
       wires: [[]],
     },
-    { id: 'peer-db', type: 'sqlitedb', db: join(directory, PEER_ROWS.file), mode: 'RWC' },
+    { id: 'peer-db', type: 'sqlitedb', db: peerFile(directory), mode: 'RWC' },
   ],
   credentials: login ? { 'peer-broker': { user: login.username, password: login.password } } : {},
 });
 
 /** The peer's table, in the journal mode that is faster for it; each insert is committed by itself. */
 function makePeerTable(protocol: Protocol, directory: string): void {
-  const database = new DatabaseSync(join(directory, PEER_ROWS.file));
+  const database = new DatabaseSync(peerFile(directory));
   database.exec('pragma journal_mode = wal');
   database.exec(`create table state (${MEASURED[protocol].columns})`);
   database.close();
 }
 
-async function addServices(directory: string, count: number): Promise<Login[]> {
-  const opened = await openStore(`sqlite:${join(directory, 'fieldloom.db')}`);
+async function addServices(database: string, count: number): Promise<Login[]> {
+  const opened = await openStore(database);
   const access = await Access.open(opened);
   const logins: Login[] = [];
   while (logins.length < count) logins.push(await access.addClient({ role: 'service' }));
@@ -194,10 +204,10 @@ async function addServices(directory: string, count: number): Promise<Login[]> {
 export const gatewayFlow = (protocol: Protocol, clientId: string): MeasuredFlow => ({
   clientId,
   script: 'node-red-process.js',
-  settings: (directory, url) => ({
+  settings: ({ directory, broker: url, database }) => ({
     userDir: directory,
     nodesDir: [PACKAGE],
-    flow: [tab, store(directory), connection('external', url, clientId), MEASURED[protocol].node],
+    flow: [tab, store(database), connection('external', url, clientId), MEASURED[protocol].node],
   }),
   rows: ownRows(protocol),
 });
@@ -206,11 +216,11 @@ export const gatewayFlow = (protocol: Protocol, clientId: string): MeasuredFlow 
 export const nodeRedOwnFlow = (protocol: Protocol, clientId: string): MeasuredFlow => ({
   clientId,
   script: 'node-red-process.js',
-  settings: (directory, url) => {
+  settings: ({ directory, broker: url }) => {
     const { flow } = ownNodes(protocol, directory, url, 'persistent');
     return { userDir: directory, nodesDir: [PEERS], flow: [tab, ...flow] };
   },
-  prepare: async (directory) => {
+  prepare: async ({ directory }) => {
     makePeerTable(protocol, directory);
     return undefined;
   },
@@ -225,22 +235,29 @@ export function embeddedBrokerFlow(protocol: Protocol, behind: 'ours' | 'peer' |
   return {
     clientId: behind,
     script: 'node-red-process.js',
-    settings: (directory, url) => {
-      const foundation = [tab, store(directory), access, connection('embedded', url, ''), broker(url)];
+    settings: ({ directory, broker: url, database }) => {
+      const foundation = [tab, store(database), access, connection('embedded', url, ''), broker(url)];
       const settings = { userDir: directory, nodesDir: [PACKAGE, PEERS] };
       if (behind === 'ours') return { ...settings, flow: [...foundation, MEASURED[protocol].node] };
       if (behind === 'drop') return { ...settings, flow: foundation };
       const { flow, credentials } = ownNodes(protocol, directory, url, 'clean', login);
       return { ...settings, flow: [...foundation, ...flow], credentials };
     },
-    prepare: async (directory) => {
+    prepare: async ({ directory, database }) => {
       if (behind === 'peer') {
         makePeerTable(protocol, directory);
-        [login] = await addServices(directory, 1);
+        [login] = await addServices(database, 1);
       }
-      return addServices(directory, PUBLISHERS);
+      return addServices(database, PUBLISHERS);
     },
     acknowledgesFirst: behind === 'peer',
     ...(behind === 'drop' ? {} : { rows: behind === 'ours' ? ownRows(protocol) : PEER_ROWS }),
   };
 }
+
+/** aedes alone, which the embedded broker is made of, without logins and sessions. */
+export const bareBrokerFlow: MeasuredFlow = {
+  clientId: 'aedes',
+  script: 'aedes-process.js',
+  settings: ({ broker: url }) => ({ port: Number(new URL(url).port) }),
+};

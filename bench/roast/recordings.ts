@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sample } from '../../lib/roast/reading.js';
+import { lowestOfCurve } from '../../lib/roast/turning-point.js';
 import { hashOf } from '../../test/support/random.js';
 
 /** A roast with what is known of it, times in ms from the start of the recording. */
@@ -12,6 +13,11 @@ export interface Recording {
   readonly drop: number | null;
   /** The lowest bean temperature, as the recording program found it; null where it is within 20 s of CHARGE. */
   readonly turningPoint: number | null;
+  /**
+   * The lowest point of the curve of bean temperature, as noise and rounding leave it where it is; null where
+   * `turningPoint` is.
+   */
+  readonly turningCurve: number | null;
   /** CHARGE as the recording has it, where its break could not be measured: it is marked by hand. */
   readonly chargeByHand: number | null;
 }
@@ -43,18 +49,29 @@ export function recordingOf(name: string, text: string): Recording {
   const labelled = at('CHARGE');
   const turningPoint = at('TP');
   const since = turningPoint === null ? 0 : turningPoint - (charge ?? labelled ?? turningPoint);
+  const samples = timex.map((time, index) => ({
+    timeMs: Math.round(time * 1000),
+    bt: bt[index] ?? null,
+    et: et[index] ?? null,
+  }));
+  const turned = since > 20_000 ? turningPoint : null;
   return {
     name,
-    samples: timex.map((time, index) => ({
-      timeMs: Math.round(time * 1000),
-      bt: bt[index] ?? null,
-      et: et[index] ?? null,
-    })),
+    samples,
     charge,
     drop: ms(knee.DROP),
-    turningPoint: since > 20_000 ? turningPoint : null,
+    turningPoint: turned,
+    turningCurve: turned === null ? null : curveAround(samples, turned),
     chargeByHand: charge === null ? labelled : null,
   };
+}
+
+function curveAround(samples: readonly Sample[], timeMs: number): number {
+  const readings = samples.flatMap(({ timeMs: at, bt }) =>
+    bt === null ? [] : [{ timeMs: at, celsius: bt }],
+  );
+  const lowest = readings.find(({ timeMs: at }) => at >= timeMs);
+  return lowest === undefined ? timeMs : lowestOfCurve(readings, lowest, 0).timeMs;
 }
 
 export function loadRecordings(folder: string): Recording[] {
@@ -65,4 +82,4 @@ export function loadRecordings(folder: string): Recording[] {
 }
 
 /** Parameters were chosen by the accuracy on the other half. */
-export const isHeldOut = (recording: Recording) => hashOf(recording.name) % 2 === 1;
+export const isHeldOut = (recording: Pick<Recording, 'name'>) => hashOf(recording.name) % 2 === 1;

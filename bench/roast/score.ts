@@ -52,6 +52,8 @@ export interface Score {
   readonly charge: Accuracy;
   /** Of the recordings whose CHARGE is right or was marked. */
   readonly turningPoint: Accuracy;
+  /** The same, against the lowest point of the curve. */
+  readonly turningCurve: Accuracy;
   readonly drop: Accuracy;
 }
 
@@ -93,18 +95,20 @@ export function score(
     found: detector(change(recording), recording.chargeByHand),
   }));
   const pairs = (
-    reference: 'charge' | 'turningPoint' | 'drop',
+    event: 'charge' | 'turningPoint' | 'drop',
     counts: (recording: Recording, found: Detected) => boolean = () => true,
+    reference: keyof Pick<Recording, 'charge' | 'turningPoint' | 'turningCurve' | 'drop'> = event,
   ): Pair[] =>
     all.flatMap(({ recording, found }) => {
       const time = recording[reference];
-      return time === null || !counts(recording, found) ? [] : [{ reference: time, found: found[reference] }];
+      return time === null || !counts(recording, found) ? [] : [{ reference: time, found: found[event] }];
     });
   const charged = ({ charge }: Recording, found: Detected) =>
     found.charge !== null && (charge === null || Math.abs(found.charge.timeMs - charge) <= CHARGE_WITHIN_MS);
   return {
     charge: accuracy(pairs('charge'), CHARGE_WITHIN_MS),
     turningPoint: accuracy(pairs('turningPoint', charged), TP_WITHIN_MS),
+    turningCurve: accuracy(pairs('turningPoint', charged, 'turningCurve'), TP_WITHIN_MS),
     drop: accuracy(pairs('drop'), DROP_WITHIN_MS),
   };
 }
