@@ -4,7 +4,7 @@ import { get, type IncomingMessage } from 'node:http';
 import type { UserPrincipal } from '../../lib/access/principal.js';
 import { FieldloomError } from '../../lib/core/errors.js';
 import type { Answer, Request, Route } from '../../lib/web/route.js';
-import { addGuard } from '../../nodes/runtime/guard.js';
+import { addGuard, mayReadWithoutToken } from '../../nodes/runtime/guard.js';
 import { routes } from '../../nodes/runtime/http.js';
 import { httpRuntime, type Runtime } from '../support/runtime.js';
 
@@ -264,5 +264,20 @@ describe('REST routes of a runtime', () => {
       all();
       assert.deepEqual(await statuses({}), [200, 401, 401, 401]);
     });
+  });
+});
+
+describe('reading without a token', () => {
+  const from = (remoteAddress: string, host = '192.168.1.5:1880') =>
+    mayReadWithoutToken(
+      { mode: 'open', origins: [] } as never,
+      { headers: { host }, socket: { remoteAddress } } as never,
+    );
+
+  it('is for this computer alone, by a name that no other site can take', () => {
+    from('127.0.0.1');
+    from('::ffff:127.0.0.1', 'localhost:1880');
+    assert.throws(() => from('192.168.1.9'), { code: 'unauthenticated' });
+    assert.throws(() => from('127.0.0.1', 'elsewhere.example'), { code: 'unauthenticated' });
   });
 });

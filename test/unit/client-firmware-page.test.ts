@@ -503,6 +503,35 @@ describe('page Firmware, what it does', () => {
     assert.equal(view().connection.look, 'live');
   });
 
+  it('keeps nothing for somebody else who logs in, and takes no answer to the one before', async () => {
+    let authorized = false;
+    let release: ((answer: Answer) => void) | undefined;
+    answers = (one) => {
+      if (one.path === 'api/token/') return usual(one);
+      if (one.path === 'api/token/refresh/') return { status: 401, body: {} };
+      return authorized ? usual(one) : { status: 401, body: {} };
+    };
+    await open({ login: true });
+    await pass(100);
+    assert.equal(view().phase, 'login');
+    authorized = true;
+    await page.login('ann', 'secret');
+    await pass(100);
+    assert.equal(view().rollouts.length, 1);
+    answers = (one) =>
+      one.path.startsWith('firmware/rollouts?')
+        ? new Promise<Answer>((resolve) => {
+            release = resolve;
+          })
+        : usual(one);
+    page.returned();
+    await settled();
+    await page.login('bob', 'secret');
+    release?.(page1([rollout()]));
+    await pass(100);
+    assert.deepEqual([view().username, view().rollouts], ['bob', []]);
+  });
+
   it('forgets what a login saw when it ends', async () => {
     await open({ login: true });
     page.logout();

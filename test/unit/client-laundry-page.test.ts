@@ -237,6 +237,42 @@ describe('page Laundry, what it does', () => {
     assert.deepEqual([...sockets.open.keys()], ['a?ticket=t', 'b?ticket=t']);
   });
 
+  it('says who is logged in, and keeps nothing when they log out or somebody else comes', async () => {
+    let shops = ['a', 'b'];
+    answers = (path, token) => {
+      if (path === 'api/token/') return { body: { access: 'good', refresh: 'r' } };
+      if (path === 'api/ws-ticket') return { body: { ticket: 't' } };
+      if (token !== 'Bearer good') return { status: 401, body: {} };
+      return path === 'stores' ? stores(...shops) : withLetter(path);
+    };
+    await open();
+    await page.login('ann', 'secret');
+    await pass(100);
+    assert.deepEqual([view().username, view().shops.length, view().refused.items.length], ['ann', 2, 1]);
+    page.logout();
+    await pass(100);
+    assert.deepEqual([view().phase, view().username], ['login', undefined]);
+    assert.deepEqual([view().shops, view().choices, view().refused.items], [[], [], []]);
+    assert.equal(sockets.open.size, 0);
+    shops = ['c'];
+    await page.login('bob', 'secret');
+    await pass(100);
+    assert.deepEqual([view().username, view().shops.map(({ storeId }) => storeId)], ['bob', ['c']]);
+  });
+
+  it('takes no answer to somebody who has logged out meanwhile', async () => {
+    answers = (path) =>
+      path === 'api/token/' ? { body: { access: 'good', refresh: 'r' } } : withLetter(path);
+    await open();
+    await page.login('ann', 'secret');
+    await pass(100);
+    clock.advance(5000);
+    page.logout();
+    answers = (path) => (path === 'stores' ? stores() : nothing);
+    await pass(100);
+    assert.deepEqual([view().phase, view().refused.items], ['empty', []]);
+  });
+
   it('says when name or password is wrong', async () => {
     answers = () => ({ status: 401, body: {} });
     await open();

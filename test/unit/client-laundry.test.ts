@@ -298,6 +298,7 @@ describe('strip of the last 24 hours', () => {
 
 describe('view of the page Laundry', () => {
   const pageState = (part: Partial<LaundryPageState> = {}): LaundryPageState => ({
+    username: undefined,
     storeIds: [STORE],
     chosen: undefined,
     shown: [{ shop: shopOf(), feed: { kind: 'live', asOf: NOW }, loaded: true }],

@@ -500,6 +500,21 @@ describe('what calls for somebody', () => {
     assert.deepEqual(titles(pond({ alerts })), ['North pond: Oxygen 3.9 mg/L, at least 5 mg/L wanted']);
   });
 
+  it('is a value of the last hour outside its limits, unless an alert tells of it', () => {
+    const latest = (value: number, minutes: number) => ({
+      readings: { dissolved_oxygen: { value, at: new Date(NOW - minutes * MINUTE).toISOString() } },
+    });
+    const low = ['North pond: Oxygen 4.9 mg/L, at least 5 mg/L wanted'];
+    assert.deepEqual(titles(pond(latest(4.9, 1))), low);
+    assert.deepEqual(titles(pond(latest(5, 1))), []);
+    assert.deepEqual(titles(pond(latest(12.1, 59))).length, 1);
+    assert.deepEqual(titles(pond(latest(4.9, 61))), []);
+    const noticed = alertWire(NOW, { acknowledged_at: new Date(NOW).toISOString() });
+    assert.deepEqual(titles(pond({ ...latest(4.9, 1), alerts: [noticed] })), []);
+    const device = { online: false, last_seen: new Date(NOW - 7 * MINUTE).toISOString() };
+    assert.deepEqual(titles(pond({ ...latest(4.9, 1), device })), ['North pond: device offline for 7 min']);
+  });
+
   it('is a device that is offline', () => {
     const device = { online: false, last_seen: new Date(NOW - 7 * MINUTE).toISOString() };
     assert.deepEqual(titles(pond({ device })), ['North pond: device offline for 7 min']);

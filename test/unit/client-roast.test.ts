@@ -151,6 +151,41 @@ describe('the client of a roasting machine', () => {
     connection.close();
   });
 
+  it('misses nothing but what a gap names, where nothing tells it that the network is back', async function () {
+    this.timeout(120_000);
+    const bench = await machineBench();
+    const network = new Network(bench);
+    const { connection, messages, series } = follow(network, bench.clock, 11);
+    await settled();
+    await recording(bench);
+    const random = randomFrom(43);
+    const go = async (ms: number) => {
+      for (let left = ms; left > 0; ) {
+        const step = Math.min(left, 400 + Math.floor(random.uniform() * 900));
+        left -= step;
+        await bench.read(150, 200, step);
+      }
+    };
+    for (let cut = 0; cut < 60; cut += 1) {
+      await go(500 + Math.floor(random.uniform() * 4_000));
+      network.cut();
+      await go(1_000 + Math.floor(random.uniform() * 58_000));
+      network.online = true;
+      // The next attempt is at most 30 s and its jitter away.
+      await go(40_000);
+    }
+    const gaps = messages
+      .filter(({ type }) => type === 'gap')
+      .map(({ from_timestamp_ms: from, to_timestamp_ms: to }) => [from as number, to as number] as const);
+    const named = (timeMs: number) => gaps.some(([from, to]) => timeMs > from && timeMs < to);
+    assert.ok(gaps.length > 0 && gaps.length < 60);
+    assert.deepEqual(
+      series(),
+      recorded(bench).filter(([timeMs]) => !named(timeMs as number)),
+    );
+    connection.close();
+  });
+
   it('gets the buffer and a gap after 120 s', async () => {
     const bench = await machineBench();
     const network = new Network(bench);

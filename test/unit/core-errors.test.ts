@@ -31,6 +31,7 @@ describe('error codes', () => {
       'invalid_topic_filter',
       'shared_subscription_unsupported',
       'not_connected',
+      'device_refused',
       'link_closed',
       'publish_refused',
       'queue_full',

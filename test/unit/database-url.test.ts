@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { resolve } from 'node:path';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { databaseUrl, fieldloomDirectory } from '../../bin/database-url.js';
 
 describe('the address of the database', () => {
@@ -7,6 +9,20 @@ describe('the address of the database', () => {
     assert.equal(databaseUrl({}), `sqlite:${resolve('.fieldloom/fieldloom.db')}`);
     assert.equal(databaseUrl({ FIELDLOOM_DIR: '/srv/x', DATABASE_URL: ' ' }), 'sqlite:/srv/x/fieldloom.db');
     assert.equal(fieldloomDirectory({ FIELDLOOM_DIR: '' }), resolve('.fieldloom'));
+  });
+
+  it('is a file of the current directory where that is the user directory of a Node-RED with this package', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'fieldloom-user-'));
+    try {
+      assert.equal(fieldloomDirectory({}, directory), join(directory, '.fieldloom'));
+      const installed = join(directory, 'node_modules/@fieldloom/node-red-fieldloom');
+      await mkdir(installed, { recursive: true });
+      await writeFile(join(installed, 'package.json'), '{}');
+      assert.equal(fieldloomDirectory({}, directory), directory);
+      assert.equal(fieldloomDirectory({ FIELDLOOM_DIR: 'x' }, directory), join(directory, 'x'));
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it('is DATABASE_URL as it stands', () => {

@@ -8,6 +8,7 @@ import {
   fileReference,
   installFlows,
   readFlowFiles,
+  withoutSimulation,
 } from '../../bin/compose.js';
 import { takeApart } from '../../bin/flows-save.js';
 import { sharedLogin, simulatedClients } from '../../bin/simulated-logins.js';
@@ -32,6 +33,19 @@ describe('flows of the gateway', () => {
     assert.equal(page?.['format'], await readFile(join(FLOWS, 'pages/laundry.vue'), 'utf8'));
   });
 
+  it('can be imported without the simulations, whole and without credentials', async () => {
+    const nodes = withoutSimulation(await composeFlows(FLOWS));
+    const ids = new Set(nodes.map(({ id }) => id));
+    assert.ok(
+      ['laundry-page', 'ponds-page', 'firmware-page', 'gateway-connection'].every((id) => ids.has(id)),
+    );
+    assert.doesNotMatch(JSON.stringify(nodes), /SIMULATOR|"credentials"/);
+    for (const { links = [], z } of nodes as { links?: string[]; z?: string }[]) {
+      assert.ok([...links, z ?? 'laundry'].every((id) => ids.has(id)));
+    }
+    assert.deepEqual(nodes, JSON.parse(await readFile('examples/complete-system.json', 'utf8')), 'as built');
+  });
+
   it('name only nodes that are there', async () => {
     const nodes = await composeFlows(FLOWS);
     const ids = new Set(nodes.map(({ id }) => id));
@@ -51,13 +65,14 @@ describe('flows of the gateway', () => {
     const nodes = await composeFlows(FLOWS);
     const clients = simulatedClients(nodes);
     const of = (role: string) => clients.filter(({ identity }) => identity.role === role).length;
-    assert.deepEqual([of('controller'), of('device')], [15, 2]);
+    assert.deepEqual([of('controller'), of('device'), of('machine')], [15, 2, 20]);
     assert.equal(new Set(clients.map(({ identity }) => JSON.stringify(identity))).size, clients.length);
     const given = Object.keys(sharedLogin(clients, { username: 'x', password: 'x' }));
     const wanted = nodes
       .filter(({ id }) => id.startsWith('simulator-'))
       .flatMap(({ credentials }) => Object.values((credentials as Record<string, string> | undefined) ?? {}));
-    assert.deepEqual(given.map((name) => `\${${name}}`).sort(), wanted.sort());
+    // Who takes the place of a machine has its login.
+    assert.deepEqual(given.map((name) => `\${${name}}`).sort(), [...new Set(wanted)].sort());
   });
 
   it('lie beside each other on their tabs: no group covers another, and none leaves a node of its own out', async () => {
@@ -78,6 +93,45 @@ describe('flows of the gateway', () => {
           other.y >= group.y + group.h ||
           other.y + other.h <= group.y;
         assert.ok(apart, `${group.id} covers ${other.id}`);
+      }
+    }
+  });
+
+  it('say on each tab what it is for, and keep every node in a group that says what it does', async () => {
+    const nodes = await composeFlows(FLOWS);
+    for (const tab of nodes.filter(({ type }) => type === 'tab')) {
+      assert.ok(String(tab['info']).length > 40, `${tab.id} says what it is for`);
+    }
+    for (const node of nodes) {
+      if (node['wires'] === undefined || node.type === 'comment') continue;
+      const group = nodes.find(({ id }) => id === node['g']);
+      assert.ok(group?.['name'], `${node.id} is in a group with a name`);
+    }
+  });
+
+  it('have no wires that cross, but for those of one node', async () => {
+    type Placed = FlowNode & { x: number; y: number };
+    const nodes = await composeFlows(FLOWS);
+    const wires = nodes.flatMap((node) => {
+      const outputs = (node['wires'] as string[][] | undefined) ?? [];
+      return outputs.flatMap((targets, output) =>
+        targets.map((target) => {
+          const from = node as Placed;
+          const to = nodes.find(({ id }) => id === target) as Placed;
+          const y = from.y + (output - (outputs.length - 1) / 2) * 13;
+          return { tab: node['z'], ends: [node.id, target], from: { x: from.x, y }, to };
+        }),
+      );
+    });
+    type Point = { x: number; y: number };
+    const side = (a: Point, b: Point, c: Point) => (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x);
+    for (const one of wires) {
+      for (const other of wires) {
+        if (one.tab !== other.tab || one.ends.some((id) => other.ends.includes(id))) continue;
+        const crosses =
+          side(one.from, one.to, other.from) * side(one.from, one.to, other.to) < 0 &&
+          side(other.from, other.to, one.from) * side(other.from, other.to, one.to) < 0;
+        assert.ok(!crosses, `${one.ends.join(' to ')} crosses ${other.ends.join(' to ')}`);
       }
     }
   });

@@ -274,6 +274,37 @@ describe('live hub', () => {
     assert.equal(kept.closed, undefined);
   });
 
+  it('sends a fresh snapshot to those for whom another gateway has changed it', async () => {
+    let machines: number[] = [1];
+    const { hub, clock } = setUp({ snapshot: async () => ({ machines }) });
+    const stop = hub.refreshEvery(1_000);
+    const socket = fakeSocket();
+    hub.join('shop', socket, viewer);
+    await turn();
+    const seconds = async (count: number) => {
+      for (let second = 0; second < count; second += 1) {
+        clock.advance(1_000);
+        await turn();
+      }
+    };
+    await seconds(3);
+    assert.equal(socket.received.length, 1, 'nothing has changed');
+    machines = [1, 2];
+    await seconds(3);
+    assert.deepEqual(
+      socket.received.map(({ type, data }) => [type, data['machines']]),
+      [
+        ['snapshot', [1]],
+        ['snapshot', [1, 2]],
+      ],
+    );
+    stop();
+    machines = [];
+    await seconds(2);
+    assert.equal(socket.received.length, 2);
+    hub.close();
+  });
+
   it('closes all with 1012 when it ends, and whoever comes later too', async () => {
     const { hub, clock } = setUp();
     const early = fakeSocket();

@@ -5,7 +5,7 @@ import { loadRecordings, type Recording, recordingsFolder } from '../../bench/ro
 import { type Accuracy, ours, score } from '../../bench/roast/score.js';
 import { NATIVE, STRESSES, stressed } from '../../bench/roast/stress.js';
 import type { Profile } from '../../lib/roast/profile.js';
-import { parseProfile } from '../../lib/roast/profile-codec.js';
+import { formatProfile, parseProfile } from '../../lib/roast/profile-codec.js';
 
 const OWN = join(__dirname, '../../../test/fixtures/roasts');
 
@@ -23,11 +23,41 @@ function checkImport(file: string): void {
   }
 }
 
+/** Exported and imported again it is the same, as far as the format can hold it. */
+function checkRoundTrip(file: string): void {
+  const profile = parseProfile(readFileSync(file));
+  const again = (format: 'alog' | 'json' | 'csv') =>
+    parseProfile(Buffer.from(formatProfile(profile, format)));
+  // A missing value is null here and left out there.
+  const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as object;
+  assert.deepEqual(plain(again('json')), plain(profile), file);
+  const near = (a: number | null | undefined, b: number | null | undefined) =>
+    a === b || (typeof a === 'number' && typeof b === 'number' && Math.abs(a - b) < 1e-6);
+  for (const format of ['alog', 'csv'] as const) {
+    const { samples, events } = again(format);
+    assert.equal(samples.length, profile.samples.length, `${file}, ${format}`);
+    samples.forEach(({ timeMs, bt, et }, index) => {
+      const before = profile.samples[index];
+      assert.ok(near(bt, before?.bt) && near(et, before?.et), `${file}, ${format}: sample ${index}`);
+      if (format === 'alog') assert.ok(near(timeMs, before?.timeMs), `${file}: time of sample ${index}`);
+    });
+    assert.deepEqual(
+      events.map(({ type }) => type).sort(),
+      profile.events.map(({ type }) => type).sort(),
+      `${file}, ${format}`,
+    );
+  }
+}
+
 describe('real roasts that the project carries', () => {
   it('are imported, all of them', () => {
     const files = filesIn(OWN);
     assert.equal(files.length, 6);
     files.forEach(checkImport);
+  });
+
+  it('are the same after export and import', () => {
+    filesIn(OWN).forEach(checkRoundTrip);
   });
 
   it('have their CHARGE, TP and DROP found, as they are and worse', () => {
@@ -44,7 +74,8 @@ describe('real roasts that the project carries', () => {
   });
 });
 
-describe('all recordings, where they are', () => {
+describe('all recordings, where they are', function () {
+  this.timeout(120_000);
   let folder: string;
   let recordings: Recording[];
   before(function () {
@@ -60,6 +91,10 @@ describe('all recordings, where they are', () => {
     const files = filesIn(folder);
     assert.ok(files.length >= 86, String(files.length));
     files.forEach(checkImport);
+  });
+
+  it('are the same after export and import', () => {
+    filesIn(folder).forEach(checkRoundTrip);
   });
 
   const good = (accuracy: Accuracy, within: number, where: string) => {

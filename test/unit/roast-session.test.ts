@@ -214,7 +214,7 @@ describe('a roast session', () => {
           events,
           controls: [],
         };
-        assert.deepEqual(rebuiltState(stored, 0, SESSION_DEFAULTS), state);
+        assert.deepEqual(rebuiltState(stored, 0, SESSION_DEFAULTS).state, state);
       }),
       { numRuns: 20 },
     );

@@ -13,7 +13,7 @@ const samples: Sample[] = Array.from({ length: 601 }, (_, second) => ({
   et: 200,
 }));
 const at = (type: Parameters<typeof eventAt>[1], second: number) => eventAt(samples, type, second * 1000);
-const events = [at('CHARGE', 0), at('DRY_END', 240), at('FCs', 480), at('DROP', 600)];
+const events = [at('CHARGE', 0), at('TP', 60), at('DRY_END', 240), at('FCs', 480), at('DROP', 600)];
 
 describe('statistics of a roast', () => {
   it('have the phases with their times, shares and rates, and the development ratio', () => {
@@ -33,18 +33,31 @@ describe('statistics of a roast', () => {
       told.map(({ type, sinceChargeMs, bt, et }) => [type, sinceChargeMs, bt, et]),
       [
         ['CHARGE', 0, 80, 200],
+        ['TP', 60_000, 92, 200],
         ['DRY_END', 240_000, 128, 200],
         ['FCs', 480_000, 176, 200],
         ['DROP', 600_000, 200, 200],
       ],
     );
     assert.equal(told[0]?.btRor, null);
-    assert.ok(Math.abs((told[1]?.btRor as number) - 12) < 1e-6);
-    assert.ok(Math.abs(told[1]?.etRor as number) < 1e-6);
+    assert.ok(Math.abs((told[2]?.btRor as number) - 12) < 1e-6);
+    assert.ok(Math.abs(told[2]?.etRor as number) < 1e-6);
+  });
+
+  it('have the mean rate of drying from TP on, not over the plunge of the probe before it', () => {
+    const plunging = samples.map((sample) =>
+      sample.timeMs < 60_000 ? { ...sample, bt: 200 - sample.timeMs / 1000 } : sample,
+    );
+    const charged = [{ ...at('CHARGE', 0), bt: 200 }, ...events.slice(1)];
+    const drying = (of: typeof events) =>
+      roastStatistics({ samples: plunging, events: of, greenG: null, roastedG: null }).drying;
+    assert.equal(drying(charged)?.ror, 12);
+    assert.equal(drying(charged)?.durationMs, 240_000);
+    assert.equal(drying(charged.filter(({ type }) => type !== 'TP'))?.ror, null);
   });
 
   it('say nothing of what is not known', () => {
-    const figures = roastStatistics({ samples, events: events.slice(0, 2), greenG: 100, roastedG: null });
+    const figures = roastStatistics({ samples, events: events.slice(0, 3), greenG: 100, roastedG: null });
     assert.deepEqual(
       [figures.totalMs, figures.drying, figures.maillard, figures.development, figures.developmentRatio],
       [null, null, null, null, null],

@@ -7,6 +7,12 @@ import { FieldloomError } from '../../lib/core/errors.js';
 const CERT = resolve('package.json');
 const KEY = resolve('tsconfig.json');
 
+const SEVERAL = {
+  GATEWAY_ID: 'one',
+  MQTT_URL: 'mqtt://broker',
+  DATABASE_URL: 'postgres://database/fieldloom',
+};
+
 const BAD: [environment: Record<string, string>, line: RegExp][] = [
   [{ PORT: 'abc' }, /^PORT=abc: accepted is a port number from 1 to 65535$/],
   [{ PORT: '0' }, /^PORT=0: /],
@@ -40,6 +46,11 @@ const BAD: [environment: Record<string, string>, line: RegExp][] = [
     { ACCESS: 'open', HOST: '0.0.0.0' },
     /^ACCESS=open: accepted is token, since HOST=0\.0\.0\.0 can be reached/,
   ],
+  [{ ...SEVERAL, GATEWAY_ID: 'two words' }, /^GATEWAY_ID=two words: accepted is 1 to 64 letters/],
+  [{ ...SEVERAL, MQTT_SHARE: 'a/b' }, /^MQTT_SHARE=a\/b: accepted is 1 to 64 characters without/],
+  [{ ...SEVERAL, MQTT_URL: '' }, /^GATEWAY_ID=one: accepted is a name together with MQTT_URL$/],
+  [{ ...SEVERAL, DATABASE_URL: '' }, /^GATEWAY_ID=one: accepted is a name together with a DATABASE_URL/],
+  [{ MQTT_SHARE: 'group' }, /^MQTT_SHARE=group: accepted is a group together with GATEWAY_ID$/],
   [{ HOST: 'http://x' }, /^HOST=http:\/\/x: accepted is an IP address or host name/],
 ];
 
@@ -73,6 +84,8 @@ describe('settings of the start command', () => {
       tls: undefined,
       external: undefined,
       databaseUrl: `sqlite:${join(directory, 'fieldloom.db')}`,
+      gatewayId: undefined,
+      share: undefined,
       directory,
       simulate: true,
       publicUrl: 'http://127.0.0.1:1880',
@@ -107,6 +120,14 @@ describe('settings of the start command', () => {
       username: 'u',
       password: ' p ',
     });
+  });
+
+  it('knows several gateways by their names, which simulate nothing unless they are told to', () => {
+    const settings = readSettings(SEVERAL);
+    assert.deepEqual([settings.gatewayId, settings.share, settings.simulate], ['one', 'fieldloom', false]);
+    assert.equal(readSettings({ ...SEVERAL, MQTT_SHARE: 'other' }).share, 'other');
+    assert.equal(readSettings({ ...SEVERAL, MQTT_SHARE: 'none' }).share, undefined);
+    assert.equal(readSettings({ ...SEVERAL, SIMULATE: '1' }).simulate, true);
   });
 
   it('takes TLS with certificate and key', () => {

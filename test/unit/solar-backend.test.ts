@@ -115,7 +115,7 @@ describe('the solar backend', () => {
 
     it('by its bytes, where it may have come over an earlier connection, as often as there are rows', async () => {
       await site.say('telemetry', { battery: 11 });
-      await advance(11 * SECOND);
+      await advance(26 * SECOND);
       await site.say('telemetry', TELEMETRY);
       await site.say('telemetry', TELEMETRY);
       await site.say('telemetry', { battery: 12 });
@@ -260,6 +260,26 @@ describe('the solar backend', () => {
       await site.say('telemetry', TELEMETRY);
       await settled();
       assert.deepEqual(shown(), ['Running', 'stale', 'Running']);
+    });
+
+    it('not to stale after its very first word, long after the gateway has started', async () => {
+      clock.advance(3_600 * SECOND);
+      await site.say('status', STATUS);
+      await advance(80 * SECOND);
+      assert.deepEqual(shown(), ['Running']);
+      assert.equal(site.backend.machine(IDS)?.lastSeen, clock.now() - 80 * SECOND);
+    });
+
+    it('not to stale for a rhythm that was only that of the past it has told, as fast as it goes', async () => {
+      await site.say('status', STATUS);
+      for (let row = 0; row < 30; row += 1) {
+        const timestamp = new Date(clock.now() - (row + 2) * 600 * SECOND).toISOString();
+        await site.say('telemetry', { battery: row, timestamp });
+        await advance(SECOND);
+      }
+      await site.say('telemetry', TELEMETRY);
+      await advance(80 * SECOND);
+      assert.deepEqual(shown(), ['Running']);
     });
 
     it('not to stale for the silence of the gateway itself, nor once it has said offline', async () => {

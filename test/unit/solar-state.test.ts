@@ -103,6 +103,14 @@ describe('allowed commands', () => {
     parseAllowedCommands('').check('1', 'anything', {});
   });
 
+  it('are told with their schemas as they were set, or that any is taken', () => {
+    const allowed = parseAllowedCommands(text);
+    assert.deepEqual(allowed.of('1'), [{ command: 'clean', params: JSON.parse(text)[1].clean }]);
+    assert.deepEqual(allowed.of('2'), []);
+    assert.equal(parseAllowedCommands('{"1":{}}').of('2'), undefined);
+    assert.equal(parseAllowedCommands('').of('1'), undefined);
+  });
+
   it('are refused as a setting where they are none', () => {
     for (const wrong of ['{', '[]', '{"1":[]}', '{"1":{"x":1}}', '{"1":{"x":{"type":"wrong"}}}']) {
       assert.throws(() => parseAllowedCommands(wrong), { code: 'invalid_setting' }, wrong);

@@ -114,7 +114,7 @@ describe('migrations', () => {
     const created = async (dialect: Store['dialect']) => {
       const { db, sent } = compiling(dialect);
       for (const up of Object.values(MIGRATIONS)) {
-        await up(db as unknown as Kysely<never>, columnTypes(dialect));
+        await up(db as unknown as Kysely<never>, columnTypes(dialect), dialect);
       }
       return sent.find((text) => text.includes('create table') && text.includes('mqtt_retained')) ?? '';
     };

@@ -49,7 +49,7 @@ describe('the HTTP status of an error', () => {
         'migration_failed',
         'internal',
       ],
-      502: ['publish_refused', 'subscribe_refused'],
+      502: ['device_refused', 'publish_refused', 'subscribe_refused'],
       503: [
         'not_connected',
         'link_closed',
