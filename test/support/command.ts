@@ -159,6 +159,19 @@ export function modelStore(): ModelStore {
     loadOpen: async (dispatcher) =>
       [...commands.values()].filter((each) => each.dispatcher === dispatcher && each.phase !== 'ended'),
     load: async (id) => commands.get(id),
+    openDispatchers: async (node) => [
+      ...new Set(
+        [...commands.values()]
+          .filter(({ phase, dispatcher }) => phase !== 'ended' && dispatcher.split('@')[0] === node)
+          .map(({ dispatcher }) => dispatcher),
+      ),
+    ],
+    async takeOver(from, dispatcher) {
+      for (const [id, each] of commands) {
+        if (each.phase === 'ended' || !from.includes(each.dispatcher)) continue;
+        commands.set(id, { ...each, dispatcher, revision: each.revision + 1 });
+      }
+    },
     save: (each) => commit(() => save(each)),
     note: (lines, some) =>
       commit(() => {

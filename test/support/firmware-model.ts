@@ -8,6 +8,8 @@ import type {
   DeploymentWrite,
   FirmwareStore,
   HistoryRecord,
+  Retry,
+  RolloutWrite,
   StoredRollout,
 } from '../../lib/firmware/ports.js';
 import { type CountChange, fold, isOver } from '../../lib/firmware/rollout.js';
@@ -27,6 +29,8 @@ export interface ModelStore extends FirmwareStore {
   settle(): Promise<void>;
   /** Forgets the units that wait, as a kill does. */
   kill(): void;
+  /** The same rows, whose writes of what is driven count only where `check` throws nothing when they are committed. */
+  at(check: () => void): FirmwareStore;
   /** Called with each line when it is committed. */
   onLine(check: (line: HistoryRecord) => void): void;
 }
@@ -97,6 +101,44 @@ export function modelFirmwareStore(): ModelStore {
   const present = (rolloutId: string) =>
     [...deployments.values()].filter((each) => each.rolloutId === rolloutId && each.retriedBy === null);
 
+  /** @param check throws where the write is void */
+  function writes(check: () => void) {
+    const guarded = (commit: () => void) =>
+      later(() => {
+        check();
+        commit();
+      });
+    return {
+      create: (stored: StoredRollout, targets: readonly Deployment[]) =>
+        guarded(() => {
+          rollouts.set(stored.plan.id, stored);
+          targets.forEach(created);
+        }),
+      saveDeployment: (write: DeploymentWrite) => guarded(() => saveDeployment(write)),
+      saveRollout: ({ plan, rollout, expectedRevision, history }: RolloutWrite) =>
+        guarded(() => {
+          const stored = rollouts.get(plan.id) as StoredRollout;
+          if (stored.revision !== expectedRevision)
+            throw conflict('another revision of the rollout is stored');
+          // Counts are the deployments' to write.
+          const { counts } = stored.rollout;
+          rollouts.set(plan.id, { plan, rollout: { ...rollout, counts }, revision: expectedRevision + 1 });
+          history.forEach(tell);
+        }),
+      retry: (retries: readonly Retry[], at: number) =>
+        guarded(() => {
+          for (const { old, expectedRevision } of retries) expect(old.id, expectedRevision);
+          for (const { old, next } of retries) {
+            deployments.set(old.id, old);
+            created(next);
+            count(next.rolloutId, { stage: next.stage, from: old.state, to: next.state, stuck: 0 });
+            const { id: subjectId, rolloutId, state } = old;
+            tell({ subjectId, rolloutId, event: 'retried', from: state, to: state, detail: next.id, at });
+          }
+        }),
+    } satisfies Partial<FirmwareStore>;
+  }
+
   const model: ModelStore = {
     ...{ deployments, rollouts, lines, letters, violations },
     get pending() {
@@ -131,32 +173,8 @@ export function modelFirmwareStore(): ModelStore {
     controller: async (storeId, controllerId) => ({ ...controllerOf(storeId, controllerId) }),
     controllersOf: async () => new Map([...controllers].map(([key, record]) => [key, { ...record }])),
     isOnline: async () => undefined,
-    create: (stored, targets) =>
-      later(() => {
-        rollouts.set(stored.plan.id, stored);
-        targets.forEach(created);
-      }),
-    saveDeployment: (write) => later(() => saveDeployment(write)),
-    saveRollout: ({ plan, rollout, expectedRevision, history }) =>
-      later(() => {
-        const stored = rollouts.get(plan.id) as StoredRollout;
-        if (stored.revision !== expectedRevision) throw conflict('another revision of the rollout is stored');
-        // Counts are the deployments' to write.
-        const { counts } = stored.rollout;
-        rollouts.set(plan.id, { plan, rollout: { ...rollout, counts }, revision: expectedRevision + 1 });
-        history.forEach(tell);
-      }),
-    retry: (retries, at) =>
-      later(() => {
-        for (const { old, expectedRevision } of retries) expect(old.id, expectedRevision);
-        for (const { old, next } of retries) {
-          deployments.set(old.id, old);
-          created(next);
-          count(next.rolloutId, { stage: next.stage, from: old.state, to: next.state, stuck: 0 });
-          const { id: subjectId, rolloutId, state } = old;
-          tell({ subjectId, rolloutId, event: 'retried', from: state, to: state, detail: next.id, at });
-        }
-      }),
+    ...writes(() => {}),
+    at: (check) => ({ ...model, ...writes(check) }),
     reportVersion: (storeId, controllerId, version) =>
       later(() => {
         controllerOf(storeId, controllerId).version = version;

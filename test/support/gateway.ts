@@ -64,8 +64,8 @@ export class Gateway {
     return { PATH: process.env['PATH'], HOME: process.env['HOME'], ...this.env };
   }
 
-  /** Starts the process and fulfils when /health says ok. */
-  async start(): Promise<void> {
+  /** Starts the process and fulfils when /health says ok. @param health 503: of one that stands by */
+  async start(health = 200): Promise<void> {
     const child = spawn(process.execPath, ['dist/bin/start.js'], {
       cwd: ROOT,
       env: this.childEnv,
@@ -81,7 +81,7 @@ export class Gateway {
       async () => {
         if (child.exitCode !== null) return true;
         const { status } = await fetch(`${this.url}/health`);
-        return status === 200 ? true : undefined;
+        return status === health ? true : undefined;
       },
       'a healthy gateway',
       60_000,
@@ -134,8 +134,20 @@ export class Gateway {
     return code as number | null;
   }
 
+  /** Sends a signal and waits for nothing. */
+  signal(signal: NodeJS.Signals): void {
+    this.child?.kill(signal);
+  }
+
   async remove(): Promise<void> {
     await this.end('SIGKILL');
     await rm(this.directory, { recursive: true, force: true });
   }
+}
+
+/** The system with its simulated fleets, started. */
+export async function simulatedGateway(): Promise<Gateway> {
+  const gateway = await Gateway.create({ SIMULATE: '1' });
+  await gateway.start();
+  return gateway;
 }

@@ -25,22 +25,24 @@ export interface Killable {
   end(signal: NodeJS.Signals): Promise<unknown>;
 }
 
-/** Publishes number after number with QoS 1 in a window, and notes each PUBACK. */
+/** Publishes number after number with QoS 1 in a window, and notes each PUBACK, and what the client gave up. */
 function publishNumbers(client: MqttClient, topic: string, make: (number: number) => string, total: number) {
   const acknowledged = new Set<number>();
+  const failed: string[] = [];
   let next = 0;
   const fill = () => {
     while (next < total && next - acknowledged.size < 100) {
       const number = next;
       next += 1;
       client.publish(topic, make(number), { qos: 1 }, (error) => {
-        if (!error) acknowledged.add(number);
+        if (error) failed.push(`${number}: ${error.message}`);
+        else acknowledged.add(number);
         fill();
       });
     }
   };
   fill();
-  return acknowledged;
+  return { acknowledged, failed };
 }
 
 /**
@@ -66,10 +68,24 @@ export async function nothingAcknowledgedIsLost(
     clientId: `numbers-${Math.random().toString(36).slice(2)}`,
     clean: false,
     reconnectPeriod: 200,
+    // A gateway whose database is away may refuse for a while.
+    reconnectOnConnackError: true,
   });
-  client.on('error', () => {}); // a refused connection while the gateway is away
+  const story: string[] = [];
+  const begun = Date.now();
+  const note = (what: string) => story.push(`${Date.now() - begun} ${what}`);
+  // Among the errors is a refused connection while the gateway is away.
+  client.on('error', (error) => note(`error ${error.message}`));
+  for (const event of ['connect', 'close', 'reconnect', 'offline', 'disconnect', 'end'] as const) {
+    client.on(event, () => note(event));
+  }
   try {
-    const acknowledged = publishNumbers(client, subject.topic, (number) => subject.message(number), total);
+    const { acknowledged, failed } = publishNumbers(
+      client,
+      subject.topic,
+      (number) => subject.message(number),
+      total,
+    );
     for (let time = 0; time < times; time += 1) {
       // A random moment, in messages: somewhere in this time's share of them.
       const share = total / (times + 1);
@@ -85,7 +101,15 @@ export async function nothingAcknowledgedIsLost(
       async () => acknowledged.size === total || undefined,
       'the last acknowledgement',
       120_000,
-    );
+    ).catch((error: Error) => {
+      const missing = Array.from({ length: total }, (_, number) => number).filter(
+        (n) => !acknowledged.has(n),
+      );
+      const seen = `${missing.length} are missing, from ${missing[0]} on; ${failed.length} failed: ${failed[0]}`;
+      throw new Error(
+        `${error.message}: ${seen}; connected: ${client.connected}; ${story.slice(-20).join(', ')}`,
+      );
+    });
 
     // Another broker acknowledges for itself: the gateway may still be taking what that has kept.
     await eventually(

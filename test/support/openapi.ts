@@ -54,3 +54,13 @@ export function checkDescribed(path: string, method: Method, status: number, bod
     `${method} ${path} ${status}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body)}`,
   );
 }
+
+/** Addresses of schemas/asyncapi.yaml: MQTT topics, and paths of WebSockets. */
+export function describedAddresses(server: 'mqtt' | 'live'): string[] {
+  const { channels } = parse(readFileSync(join(__dirname, '../../../schemas/asyncapi.yaml'), 'utf8')) as {
+    channels: Record<string, { address: string; servers: { $ref: string }[] }>;
+  };
+  return Object.values(channels)
+    .filter(({ servers }) => servers.some(({ $ref }) => $ref === `#/servers/${server}`))
+    .map(({ address }) => address);
+}

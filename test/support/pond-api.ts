@@ -10,6 +10,7 @@ import { commandStore } from '../../lib/store/command.js';
 import { deviceStore } from '../../lib/store/device.js';
 import { deviceQueries } from '../../lib/store/device-queries.js';
 import { ponds } from '../../lib/store/pond.js';
+import { pondOverview } from '../../lib/store/pond-overview.js';
 import type { Answer, FailedRequest } from '../../lib/web/route.js';
 import { createPondFeeds } from '../../nodes/command-api/live.js';
 import type { PondRest } from '../../nodes/command-api/ports.js';
@@ -164,6 +165,7 @@ export async function pondApi({
   const control = createPondControl({ store, dispatcher: () => dispatcher, clock: systemClock });
   const rest: PondRest = {
     ponds: () => repository,
+    overview: () => pondOverview(database),
     executions: () => store,
     control: () => control,
     dispatcher: () => dispatcher,

@@ -26,13 +26,14 @@ function command(name: 'rabbitmq-server' | 'rabbitmqctl'): string {
 }
 
 /** The settings of docs/brokers.md, for a gateway at this address. */
-const settings = (port: number, mqttPort: number, gateway: string, secret: string) => {
+const settings = (port: number, mqttPort: number, gateway: string | undefined, secret: string) => {
+  const listeners = [`listeners.tcp.1 = 127.0.0.1:${port}`, `mqtt.listeners.tcp.1 = 127.0.0.1:${mqttPort}`];
+  if (gateway === undefined) return [...listeners, 'mqtt.allow_anonymous = true', ''].join('\n');
   const { host } = new URL(gateway);
   const path = (name: string) =>
     `auth_http.${name}_path = http://fieldloom:${secret}@${host}/mqtt/rabbitmq/${name}`;
   return [
-    `listeners.tcp.1 = 127.0.0.1:${port}`,
-    `mqtt.listeners.tcp.1 = 127.0.0.1:${mqttPort}`,
+    ...listeners,
     'mqtt.allow_anonymous = false',
     'auth_backends.1 = http',
     'auth_http.http_method = post',
@@ -43,9 +44,9 @@ const settings = (port: number, mqttPort: number, gateway: string, secret: strin
 
 /**
  * A RabbitMQ of our own with its MQTT plugin: own name, ports, folders and name service, so that one that runs here
- * already stays as it is. It asks the gateway about everything.
+ * already stays as it is. It asks the gateway about everything, or without one lets everybody in.
  */
-export async function startRabbitMq(gateway: string, secret: string): Promise<RabbitMq> {
+export async function startRabbitMq(gateway?: string, secret = ''): Promise<RabbitMq> {
   const directory = await mkdtemp(join(tmpdir(), 'fieldloom-rabbitmq-'));
   const [port, mqttPort, distributionPort, namesPort] = [
     await freePort(),

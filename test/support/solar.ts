@@ -8,9 +8,29 @@ import { solarStore } from '../../lib/store/solar.js';
 import type { Store } from '../../lib/store/store.js';
 
 /** The seed's messages, as they stand. */
-export const TELEMETRY =
-  '{"battery":13.5,"solar_v":21.2,"solar_a":4.5,"water":80,"extra":{"temp":32.5,"vibration":0.01}}';
-export const STATUS = '{"status":"Running","energy":150.5,"water":25.0,"area":450.0}';
+export const TELEMETRY = `{
+  "battery": 13.5,
+  "solar_v": 21.2,
+  "solar_a": 4.5,
+  "water": 80,
+  "extra": {
+    "temp": 32.5,
+    "vibration": 0.01
+  }
+}`;
+export const STATUS = `{
+  "status": "Running",
+  "energy": 150.5,
+  "water": 25.0,
+  "area": 450.0
+}`;
+export const COMMAND = `{
+  "command": "start_cleaning",
+  "params": {
+    "speed": 5,
+    "mode": "auto"
+  }
+}`;
 export const WILL = '{"status": "offline"}';
 
 export const IDS: MachineIds = { companyId: '1', machineId: 'A' };
@@ -47,8 +67,12 @@ export async function solarSite(
   clock: Clock,
   settings: SolarBackendOptions['settings'] = {},
   store: ReturnType<typeof solarStore> = solarStore(database),
+  elsewhere?: SolarBackendOptions['elsewhere'],
 ): Promise<SolarSite> {
-  const backend = createSolarBackend({ store, clock, log: silentLog, settings });
+  const backend = createSolarBackend({
+    ...{ store, clock, log: silentLog, settings },
+    ...(elsewhere && { elsewhere }),
+  });
   const told: Told = { telemetry: [], arrived: [], status: [], refused: [] };
   backend.listen({
     telemetry: (machine, row) => void told.telemetry.push({ machine, row }),

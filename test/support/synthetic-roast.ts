@@ -7,6 +7,8 @@ export interface SyntheticRoast {
   readonly description: string;
   readonly samples: readonly Sample[];
   readonly chargeMs: number;
+  /** When the probe itself is at its lowest; null where that is within 20 s of CHARGE. */
+  readonly turningMs: number | null;
   readonly dropMs: number;
 }
 
@@ -73,6 +75,7 @@ export function synthesize(plan: RoastPlan, random: Random): SyntheticRoast {
   let beans = ROOM_C;
   let probe = plan.chargeC - (plan.preheatRate * charge) / 60;
   const samples: Sample[] = [];
+  let turning = { time: charge, celsius: Infinity };
   let next = 0.3;
   for (let time = 0; time < drop + AFTER_S; time += INTEGRATION_S) {
     const cutting = time > charge + plan.roastS * 0.6 && time < charge + plan.roastS * 0.6 + plan.cutS;
@@ -92,6 +95,7 @@ export function synthesize(plan: RoastPlan, random: Random): SyntheticRoast {
       feels = Math.min(air, 150);
     }
     probe = approach(probe, feels, plan.probeS, INTEGRATION_S);
+    if (time >= charge && time < drop && probe <= turning.celsius) turning = { time, celsius: probe };
     if (time < next) continue;
     const seen = (celsius: number) =>
       Math.round((celsius + plan.noiseC * random.normal()) / plan.stepC) * plan.stepC;
@@ -102,6 +106,7 @@ export function synthesize(plan: RoastPlan, random: Random): SyntheticRoast {
     description: JSON.stringify(plan),
     samples,
     chargeMs: Math.round(charge * 1000),
+    turningMs: turning.time - charge > 20 ? Math.round(turning.time * 1000) : null,
     dropMs: Math.round(drop * 1000),
   };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { EmbeddedBroker } from '../../lib/mqtt/embedded-broker.js';
 import { type FakeClock, fakeClock } from '../support/fake-clock.js';
+import { eventually } from '../support/gateway.js';
 import {
   RawClient,
   type RecordedLog,
@@ -124,6 +125,8 @@ describe('embedded broker: retained messages and sessions', () => {
       const machine = await RawClient.login(broker.port, 'machine', will('offline'));
       await machine.end();
       await away();
+      const kept = () => store.store.db.selectFrom('mqtt_will').selectAll().execute();
+      await eventually(async () => (await kept()).length === 0 || undefined, 'a store without the will');
       const end = await kill();
       const payloads = await told();
       clock.advance(120_000);

@@ -78,6 +78,7 @@ describe('the REST API as schemas/openapi.yaml describes it', function () {
       query: '?from=2024-01-15T00:00:00Z&to=2024-01-16T00:00:00Z',
     });
     await expect200('/dead-letters', { query: '?protocol=laundry&since=2024-01-01T00:00:00Z' });
+    await expect200('/dead-letters/{id}', { values: { id: deadLetter } });
     await expect200('/access/clients');
     const replay = await described('post', '/dead-letters/{id}/replay', {
       values: { id: deadLetter },

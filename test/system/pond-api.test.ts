@@ -96,6 +96,7 @@ describe('the pond API of a running gateway', function () {
       `Command ${command_id} acknowledged successfully`,
       `Automation ${id} completed successfully via command ${command_id}`,
     ]) {
+      await eventually(async () => (gateway.output.includes(line) ? true : undefined), line);
       assert.equal(gateway.output.split(line).length, 2, `${line}\n${gateway.output}`);
     }
   });

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { WebSocket } from 'ws';
+import { eventually } from '../support/gateway.js';
 import { checkDescribed, type Method } from '../support/openapi.js';
-import { STATUS, TELEMETRY, WILL } from '../support/solar.js';
+import { COMMAND, STATUS, TELEMETRY, WILL } from '../support/solar.js';
 import { type SolarGateway, solarGateway } from '../support/solar-gateway.js';
 
 interface FeedMessage {
@@ -48,6 +49,15 @@ class Follower {
   }
 }
 
+/** Its ids as schemas/openapi.yaml names them. */
+function describedPath(path: string): string {
+  const parts = (path.split('?')[0] as string).split('/');
+  if (parts[2] !== undefined) parts[2] = '{company_id}';
+  if (parts[4] !== undefined) parts[4] = '{machine_id}';
+  if (parts[5] === 'commands') parts[6] = '{command_id}';
+  return parts.join('/');
+}
+
 const ALLOWED = JSON.stringify({
   2: { stop: {} },
   '*': { start_cleaning: { type: 'object', properties: { speed: { type: 'number', maximum: 10 } } } },
@@ -77,13 +87,8 @@ describe('solar machines at a gateway', function () {
       ...(as && { as: tokens[as] as string }),
       ...(body !== undefined && { body }),
     });
-    const described = (path.split('?')[0] as string).replace(
-      /^\/companies\/[^/]+\/machines(\/[^/]+)?/,
-      (_all, machine?: string) =>
-        `/companies/{company_id}/machines${machine === undefined ? '' : '/{machine_id}'}`,
-    );
-    if (path.startsWith('/companies/')) {
-      checkDescribed(described, method.toLowerCase() as Method, answer.status, answer.body);
+    if (path.startsWith('/companies')) {
+      checkDescribed(describedPath(path), method.toLowerCase() as Method, answer.status, answer.body);
     }
     return answer;
   };
@@ -114,7 +119,14 @@ describe('solar machines at a gateway', function () {
   });
   after(() => gateway?.remove());
 
-  it('are what the document says: its messages, its subscription, its command and its last will', async () => {
+  it('are what the document says: its messages, its subscriptions, its command and its last will', async () => {
+    const service = await gateway.access((access) => access.addClient({ role: 'service' }));
+    const backend = await connected(service);
+    const heard: [string, string][] = [];
+    backend.on('message', (topic, payload) => heard.push([topic, payload.toString()]));
+    for (const filter of ['company/+/machine/+/telemetry', 'company/+/machine/+/status']) {
+      await backend.subscribeAsync(filter, { qos: 1 });
+    }
     const client = await connected({
       ...login,
       clientId: 'A',
@@ -143,7 +155,7 @@ describe('solar machines at a gateway', function () {
     assert.deepEqual([first.type, first.machine_id, first.company_id], ['snapshot', 'A', '1']);
     assert.deepEqual(first.data['telemetry'] as object, history.body.items[0]);
 
-    const command = { command: 'start_cleaning', params: { speed: 5, mode: 'auto' } };
+    const command = JSON.parse(COMMAND);
     const received = new Promise<[string, string]>((resolve) => {
       client.on('message', (topic, payload) => {
         if (topic.endsWith('/command')) resolve([topic, payload.toString()]);
@@ -164,6 +176,12 @@ describe('solar machines at a gateway', function () {
       ['Running', false, false],
     );
     assert.equal((await ask('GET', '/companies/1/machines/A/status', 'bob')).body.status, 'offline');
+    await eventually(async () => heard.length === 3 || undefined, 'the will at the backend');
+    assert.deepEqual(heard, [
+      ['company/1/machine/A/telemetry', TELEMETRY],
+      ['company/1/machine/A/status', STATUS],
+      ['company/1/machine/A/status', WILL],
+    ]);
   });
 
   it('are followed live: each message once its row is there, numbered, for every follower', async () => {
@@ -236,6 +254,96 @@ describe('solar machines at a gateway', function () {
     );
   });
 
+  it('tell what became of a command to who may see the machine, and to nobody else', async () => {
+    await publish('1', 'F', 'telemetry', TELEMETRY);
+    const sent = await ask('POST', '/companies/1/machines/F/command', 'bob', { command: 'start_cleaning' });
+    const path = `commands/${sent.body.command_id}`;
+    const { body } = await gateway.ask('GET', `/companies/1/machines/F/${path}`, {
+      as: tokens['bob'] as string,
+      headers: { prefer: 'wait=5' },
+    });
+    assert.deepEqual([body.status, body.command, body.machine_id], ['COMPLETED', 'start_cleaning', 'F']);
+    assert.deepEqual((await ask('GET', `/companies/1/machines/F/${path}`, 'bob')).body, body);
+    await publish('1', 'G', 'telemetry', TELEMETRY);
+    const none = '6ba7b810-9dad-11d1-80b4-00c04fd430c8';
+    for (const other of [`F/commands/${none}`, 'F/commands/x', `G/${path}`]) {
+      assert.equal((await ask('GET', `/companies/1/machines/${other}`, 'bob')).status, 404, other);
+    }
+    assert.equal((await ask('GET', `/companies/1/machines/F/${path}`, 'eve')).status, 403);
+  });
+
+  it('are offered with the commands of their company and the schemas of their params', async () => {
+    const others = JSON.parse(ALLOWED)['*'].start_cleaning;
+    assert.deepEqual((await ask('GET', '/companies/1/commands', 'bob')).body, {
+      any: false,
+      items: [{ command: 'start_cleaning', params: others }],
+      next_cursor: null,
+    });
+    const { body } = await ask('GET', '/companies/2/commands', 'eve');
+    assert.deepEqual(body.items, [{ command: 'stop', params: {} }]);
+    assert.equal((await ask('GET', '/companies/2/commands', 'bob')).status, 403);
+  });
+
+  it('are listed by company, each user’s own alone', async () => {
+    await publish('1', 'N', 'telemetry', TELEMETRY);
+    await publish('2', 'N', 'telemetry', TELEMETRY);
+    const companies = async (as?: string) =>
+      ((await ask('GET', '/companies', as)).body.items as { company_id: string }[])?.map(
+        ({ company_id }) => company_id,
+      );
+    assert.deepEqual(await companies('root'), ['1', '2']);
+    assert.deepEqual(await companies('eve'), ['2']);
+    assert.equal((await ask('GET', '/companies')).status, 401);
+  });
+
+  describe('of a whole company, on one connection', () => {
+    const ofCompany = (company: string, as?: string) => follow(`/realtime/companies/${company}`, as);
+
+    it('are told first as REST lists them, then message by message, numbered, with the machine’s id', async () => {
+      const client = await publish('1', 'P', 'telemetry', TELEMETRY);
+      const other = await publish('1', 'Q', 'telemetry', TELEMETRY);
+      const follower = ofCompany('1', 'bob');
+      const first = await follower.message(() => true);
+      assert.deepEqual([first.type, first.company_id, first.machine_id], ['snapshot', '1', undefined]);
+      const listed = await gateway.list<{ machine_id: string }>('/companies/1/machines', tokens['bob']);
+      assert.deepEqual(first.data['machines'], listed);
+
+      await client.publishAsync('company/1/machine/P/telemetry', '{"battery":7}', { qos: 1 });
+      await other.publishAsync('company/1/machine/Q/status', STATUS, { qos: 1 });
+      const status = await follower.message(
+        ({ type, machine_id }) => type === 'status' && machine_id === 'Q',
+      );
+      assert.deepEqual([status.data['status'], status.data['machine_id']], ['Running', 'Q']);
+      const told = await follower.message(({ type }) => type === 'telemetry');
+      assert.deepEqual([told.machine_id, told.company_id, told.data['battery']], ['P', '1', 7]);
+      const seqs = follower.messages.map(({ seq }) => seq);
+      assert.deepEqual(
+        seqs,
+        seqs.map((_, index) => (seqs[0] as number) + index),
+      );
+    });
+
+    it('begin with a company that has none yet: its first machine comes', async () => {
+      const follower = ofCompany('new', 'root');
+      assert.deepEqual((await follower.message(() => true)).data, { machines: [] });
+      await publish('new', 'first', 'telemetry', TELEMETRY);
+      await follower.message(({ machine_id }) => machine_id === 'first');
+    });
+
+    it('are told to those of the company alone, whether there is one or not', async () => {
+      for (const company of ['1', 'none']) assert.equal(await ofCompany(company, 'eve').end(), 4403, company);
+      assert.equal(await ofCompany('1%2FP', 'root').end(), 4404);
+      const [, response] = await once(ofCompany('1').socket, 'unexpected-response');
+      assert.equal((response as { statusCode: number }).statusCode, 401);
+      const mine = ofCompany('2', 'eve');
+      await mine.message(({ type }) => type === 'snapshot');
+      await publish('1', 'R', 'telemetry', '{"battery":11}');
+      await publish('2', 'R', 'telemetry', '{"battery":22}');
+      await mine.message(({ data }) => data['battery'] === 22);
+      assert.deepEqual([...new Set(mine.messages.map(({ company_id }) => company_id))], ['2']);
+    });
+  });
+
   describe('of one company, with another company’s token', () => {
     before(async () => {
       // The same machine id in both companies, and one that only the first has.
@@ -248,6 +356,7 @@ describe('solar machines at a gateway', function () {
       const tails = [
         ['GET', ''],
         ['GET', '/only/status'],
+        ['GET', '/only/commands/6ba7b810-9dad-11d1-80b4-00c04fd430c8'],
         ['GET', '/only/status/history'],
         ['GET', '/only/telemetry'],
         ['GET', '/only/telemetry?resolution=1h'],
@@ -337,12 +446,12 @@ describe('solar machines at a gateway', function () {
     });
 
     it('lose their follower when the user loses the company', async () => {
-      const follower = follow('/realtime/T?company=1', 'dan');
-      await follower.message(({ type }) => type === 'snapshot');
+      const followers = [follow('/realtime/T?company=1', 'dan'), follow('/realtime/companies/1', 'dan')];
+      for (const follower of followers) await follower.message(({ type }) => type === 'snapshot');
       await gateway.access(async (access) => {
         await access.revokeUser('dan');
       });
-      assert.equal(await follower.end(), 4403);
+      for (const follower of followers) assert.equal(await follower.end(), 4403);
     });
   });
 

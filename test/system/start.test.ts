@@ -107,7 +107,7 @@ describe('the start command', function () {
       for (const path of [
         '/stores/x/y',
         '/api/nothing',
-        '/companies',
+        '/companies/x',
         '/mqtt/x',
         '/firmware',
         '/automation/x',

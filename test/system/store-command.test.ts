@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { CommandTransition, MqttMessageRecord } from '../../lib/command/ports.js';
 import { commandStore } from '../../lib/store/command.js';
+import { commandQueries } from '../../lib/store/command-queries.js';
 import { newId } from '../../lib/store/ids.js';
 import { startRetention } from '../../lib/store/retention.js';
 import { COMMAND_ID, command, DEVICE, execution, SEED_TIME, write } from '../support/command.js';
@@ -153,6 +154,38 @@ describe('commands in the store', () => {
       history: found?.history,
     });
     assert.equal(await commands.command(newId()), undefined);
+  });
+
+  it('end together with their execution for a reader too whose reads the end comes in between', async () => {
+    const store = await opened();
+    const commands = commandStore(store);
+    await commands.save(write({ command: command({ executionId: 4 }), execution: execution() }));
+    const end = write({
+      command: command({
+        executionId: 4,
+        status: 'COMPLETED',
+        phase: 'ended',
+        revision: 2,
+        completedAt: SEED_TIME + 3,
+      }),
+      expectedRevision: 1,
+      executionEnd: { executionId: 4, status: 'COMPLETED', completedAt: SEED_TIME + 3 },
+    });
+    let ended = false;
+    const db = store.db.withPlugin({
+      transformQuery: ({ node }) => node,
+      async transformResult({ result }) {
+        if (!ended) {
+          ended = true;
+          await commands.save(end);
+        }
+        return result;
+      },
+    });
+    const found = await commandQueries({ db }).execution(4);
+    assert.equal(found?.command.status, 'COMPLETED');
+    assert.equal(found?.execution.status, 'COMPLETED');
+    assert.equal(found?.execution.completedAt, SEED_TIME + 3);
   });
 
   it('may be asked for once under an idempotency key', async () => {
