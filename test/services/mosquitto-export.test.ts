@@ -82,8 +82,6 @@ describe('the logins of the gateway on a Mosquitto', () => {
       'use_username_as_clientid true',
       // Without a limit this version ends the connection of a client that it refuses a publish.
       'max_queued_messages 1000',
-      // As root it would become another user, who may not read these files.
-      ...(process.getuid?.() === 0 ? ['user root'] : []),
     ]);
     assert.ok(started, 'the service tests need Mosquitto');
     mosquitto = started;

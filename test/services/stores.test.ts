@@ -11,7 +11,10 @@ const SUITES = [
   '../system/store-pond.test.js',
   '../system/store-firmware.test.js',
   '../system/store-solar.test.js',
+  '../system/store-solar-retention.test.js',
   '../system/store-roast.test.js',
+  '../system/store-overview.test.js',
+  '../system/store-gateways.test.js',
 ];
 
 for (const [name, variable] of [
