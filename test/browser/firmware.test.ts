@@ -6,7 +6,7 @@ import type { IClientOptions } from 'mqtt';
 import type { Browser, Page } from 'playwright-core';
 import { openBrowser, openPage, screenshot, sidewaysScroll, type WatchedPage } from '../support/browser.js';
 import { simulatedFleet, type TestController, type WireMessage } from '../support/firmware.js';
-import { Gateway } from '../support/gateway.js';
+import { Gateway, simulatedGateway } from '../support/gateway.js';
 
 const PATH = '/dashboard/firmware';
 const PASSWORD = 'only of this test';
@@ -93,10 +93,18 @@ const rowOf = (page: Page, controller: TestController) =>
 describe('page Firmware', () => {
   let browser: Browser;
 
+  /** What it simulates takes its time: it has that while the other tests run. */
+  let simulated: Promise<Gateway>;
+
   before(async () => {
     browser = await openBrowser();
+    simulated = simulatedGateway();
+    simulated.catch(() => {}); // its tests tell
   });
-  after(() => browser.close());
+  after(async () => {
+    await browser.close();
+    await (await simulated).remove();
+  });
 
   describe('with controllers of one’s own', () => {
     let gateway: Gateway;
@@ -364,14 +372,12 @@ describe('page Firmware', () => {
 
     before(async function () {
       this.timeout(90_000);
-      gateway = await Gateway.create({ SIMULATE: '1' });
-      await gateway.start();
+      gateway = await simulated;
       watched = await openPage(browser, gateway.url + PATH);
       page = watched.page;
     });
     after(async () => {
       await page?.context().close();
-      await gateway?.remove();
     });
 
     it('shows a first rollout, which waits for a person after two stages', async () => {

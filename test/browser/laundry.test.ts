@@ -7,6 +7,7 @@ import { Gateway } from '../support/gateway.js';
 import { CONTROLLER_ID, METRICS_TOPIC, SEED_MESSAGE, STORE_ID } from '../support/seed.js';
 
 const PATH = '/dashboard/laundry';
+const PASSWORD = 'only of this test';
 
 /** The seed's message with other machines, and with times of now. */
 function message(machines: Record<string, unknown>[]): string {
@@ -222,6 +223,38 @@ describe('page Laundry', () => {
       await lost.page.clock.fastForward(30_000);
       await lost.page.locator('.fl-connection.fl-live').waitFor();
       await lost.page.context().close();
+    });
+  });
+
+  describe('where reading wants a login', () => {
+    let gateway: Gateway;
+    let watched: WatchedPage;
+    let page: Page;
+
+    before(async function () {
+      this.timeout(90_000);
+      gateway = await Gateway.create({ ACCESS: 'token' });
+      await gateway.start();
+      await gateway.command('user', 'add', 'ann', '--password-stdin', '--admin', { input: PASSWORD });
+      watched = await openPage(browser, gateway.url + PATH);
+      page = watched.page;
+    });
+    after(async () => {
+      await page?.context().close();
+      await gateway?.remove();
+    });
+
+    it('asks for it, says whose it is, and ends with it', async () => {
+      await page.getByRole('heading', { name: 'Log in to see the shops' }).waitFor();
+      await page.getByLabel('Name').fill('ann');
+      await page.getByLabel('Password').fill(PASSWORD);
+      await page.getByRole('button', { name: 'Log in' }).click();
+      await page.getByRole('heading', { name: 'No shop has reported yet' }).waitFor();
+      await page.locator('fieldloom-user').getByText('ann').waitFor();
+      await screenshot(page, 'laundry-logged-in');
+      await page.getByRole('button', { name: 'Log out' }).click();
+      await page.getByRole('heading', { name: 'Log in to see the shops' }).waitFor();
+      assert.equal(await page.locator('fieldloom-user').count(), 0);
     });
   });
 
