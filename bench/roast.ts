@@ -7,13 +7,23 @@ import { randomPlan, synthesize } from '../test/support/synthetic-roast.js';
 import { printTable } from './harness/table.js';
 import { plainRegression, type RateMethod, rateFigures, streamed, twoPoint } from './roast/rates.js';
 import { isHeldOut, loadRecordings, type Recording, recordingsFolder } from './roast/recordings.js';
-import { type Accuracy, type Detector, ours, type Score, score, TP_WITHIN_MS } from './roast/score.js';
+import {
+  type Accuracy,
+  type Detector,
+  DROP_WITHIN_MS,
+  ours,
+  type Score,
+  score,
+  TP_WITHIN_MS,
+} from './roast/score.js';
 import { sixReadings } from './roast/six-readings.js';
 import { STRESSES, stressed } from './roast/stress.js';
 
 const MADE_UP = 500;
 /** A CHARGE that is known later is looked at by itself. */
 const LATE_MS = 6_050;
+/** Where the hottest beans are looked for, to either side of DROP. */
+const AROUND_MS = 60_000;
 
 const percent = (share: number) => (100 * share).toFixed(1);
 const cells = ({ within, missed, early, knownAfterS }: Accuracy) => [
@@ -65,6 +75,24 @@ function printLate(recordings: readonly Recording[]): void {
   printTable(['recording', 'held out', 'known, s', 'readings after it', 'fallen in 6 s, °C'], rows);
 }
 
+/** Which DROP is far from its reference, and what else says where it was. */
+function printMisplaced(recordings: readonly Recording[]): void {
+  const seconds = (ms: number | null | undefined) => (ms == null ? '' : (ms / 1000).toFixed(1));
+  const rows = recordings.flatMap((recording) => {
+    const { name, samples, drop, dropAsRecorded, chargeByHand } = recording;
+    if (drop === null) return [];
+    const found = ours(samples, chargeByHand).drop?.timeMs;
+    if (found !== undefined && Math.abs(found - drop) <= DROP_WITHIN_MS) return [];
+    const around = samples.filter(({ bt, timeMs }) => bt !== null && Math.abs(timeMs - drop) <= AROUND_MS);
+    const highest = around.reduce((most, sample) => ((sample.bt ?? 0) > (most.bt ?? 0) ? sample : most));
+    const times = [drop, found, dropAsRecorded, highest.timeMs].map(seconds);
+    return [[name, isHeldOut(recording) ? 'yes' : 'no', ...times]];
+  });
+  console.log('DROP more than 10 s away from the reference:\n');
+  const head = ['recording', 'held out', 'reference, s', 'found, s', 'as recorded, s', 'hottest beans, s'];
+  printTable(head, rows);
+}
+
 /** How far the lowest reading, which recordings have as their TP, is from the lowest point of the curve. */
 function printLowest(recordings: readonly Recording[]): void {
   const away = recordings.flatMap(({ turningPoint, turningCurve }) =>
@@ -101,6 +129,7 @@ function madeUp(): Recording[] {
       samples,
       charge: chargeMs,
       drop: dropMs,
+      dropAsRecorded: null,
       turningPoint: turningMs,
       turningCurve: turningMs,
       chargeByHand: null,
@@ -127,6 +156,7 @@ function main(): void {
       ],
     );
     printLate(all);
+    printMisplaced(all);
     printLowest(all);
     console.log(`Parameters were chosen on these ${chosen.length}:\n`);
     printAccuracy(chosen, ours);

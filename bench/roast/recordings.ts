@@ -11,6 +11,8 @@ export interface Recording {
   /** Where the bean temperature breaks; what a detector is scored against. */
   readonly charge: number | null;
   readonly drop: number | null;
+  /** DROP as the recording program or a person marked it. */
+  readonly dropAsRecorded: number | null;
   /** The lowest bean temperature, as the recording program found it; null where it is within 20 s of CHARGE. */
   readonly turningPoint: number | null;
   /**
@@ -60,6 +62,7 @@ export function recordingOf(name: string, text: string): Recording {
     samples,
     charge,
     drop: ms(knee.DROP),
+    dropAsRecorded: at('DROP'),
     turningPoint: turned,
     turningCurve: turned === null ? null : curveAround(samples, turned),
     chargeByHand: charge === null ? labelled : null,
