@@ -1,3 +1,7 @@
+// First, so that what is loaded after it need not be compiled at each start.
+import './compile-cache.js';
+
+import { flushCompileCache } from 'node:module';
 import { FieldloomError, hasCode } from '../lib/core/errors.js';
 import { version } from '../package.json';
 import { type Gateway, startGateway } from './gateway.js';
@@ -79,6 +83,8 @@ async function main() {
   if (await gateway.ready(READY_MS)) console.log(greeting(settings, gateway));
   else
     console.error(`not ready after ${READY_MS / 1000} s: ${settings.publicUrl}/health tells what is missing`);
+  // A process that is killed would not.
+  flushCompileCache();
 }
 
 main().catch((error: unknown) => {

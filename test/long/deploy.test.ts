@@ -15,7 +15,7 @@ interface FlowNode {
 }
 
 /** A whole deploy waits for the simulated machines' MQTT nodes to leave: seconds each. */
-const DEPLOYS = { full: 12, nodes: 50 };
+const DEPLOYS = { full: 6, nodes: 20 };
 /** One more or less of a kind comes and goes by itself: a keep-alive of this test's own requests, a running timer. */
 const PLAY = 2;
 /** Work of the moment, nothing held open. */
