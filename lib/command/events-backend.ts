@@ -3,11 +3,11 @@ import type { DeadLetter } from '../core/dead-letter.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import type { Message } from '../core/link.js';
 import { LIVENESS, type LivenessSettings } from '../core/liveness.js';
-import { type Log, silentLog } from '../core/log.js';
+import type { Log } from '../core/log.js';
 import { type Comparable, createRedelivery, payloadDigest } from '../core/redelivery.js';
 import { createSequence } from '../core/sequence.js';
 import { watchSilence } from '../core/silence.js';
-import { whenPossible } from '../core/when-possible.js';
+import { patientReader, whenPossible } from '../core/when-possible.js';
 import { type AlertChange, NEVER_RAISED } from './alerts.js';
 import type { DeviceStore, StoredAlert } from './device-ports.js';
 import { countEvent, type DeviceCounters, newDeviceCounters } from './event-counters.js';
@@ -108,6 +108,7 @@ export function createDeviceBackend(options: DeviceBackendOptions): DeviceBacken
   const counters = newDeviceCounters();
   const sequence = createSequence();
   const silence = watchSilence(clock, lookForSilence);
+  const patiently = patientReader(clock, () => closed);
   const isRepeatedLetter = createRedelivery(store, patiently);
   const earlierReadings = {
     async countEarlier({ topic, payload }: Comparable, resumedAt: number) {
@@ -242,10 +243,6 @@ export function createDeviceBackend(options: DeviceBackendOptions): DeviceBacken
       }
     }
     return earliest;
-  }
-
-  function patiently<T>(read: () => Promise<T>): Promise<T> {
-    return whenPossible(read, { what: 'devices', clock, log: silentLog, closed: () => closed });
   }
 
   async function load(): Promise<void> {

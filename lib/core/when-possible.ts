@@ -1,7 +1,7 @@
 import { backoffDelay } from './backoff.js';
 import type { Clock } from './clock.js';
 import { asError, hasCode } from './errors.js';
-import type { Log } from './log.js';
+import { type Log, silentLog } from './log.js';
 
 const RETRY = { firstMs: 500, maxMs: 2_000, jitter: 0.2 };
 
@@ -27,4 +27,12 @@ export async function whenPossible<T>(
       });
     }
   }
+}
+
+/** `whenPossible` for what a message on its way has to look up: quiet, for the store says itself that it is away. */
+export function patientReader(
+  clock: Clock,
+  closed: () => boolean,
+): <T>(read: () => Promise<T>) => Promise<T> {
+  return (read) => whenPossible(read, { what: '', clock, log: silentLog, closed });
 }

@@ -3,10 +3,10 @@ import type { DeadLetter } from '../core/dead-letter.js';
 import type { Refusal } from '../core/envelope.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import { LIVENESS, type LivenessSettings } from '../core/liveness.js';
-import { type Log, silentLog } from '../core/log.js';
+import type { Log } from '../core/log.js';
 import { createRedelivery } from '../core/redelivery.js';
 import { watchSilence } from '../core/silence.js';
-import { whenPossible } from '../core/when-possible.js';
+import { patientReader, whenPossible } from '../core/when-possible.js';
 import { type Chain, createChain } from './chain.js';
 import { type MachineStateMessage, metricsTopic, type Parsed, parse } from './codec.js';
 import { type Counters, countRefused, countTally, newCounters } from './counters.js';
@@ -87,6 +87,7 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
   const chains = new Map<string, Chain>();
   const listeners = new Set<BackendListener>();
   const counters = newCounters();
+  const patiently = patientReader(clock, () => closed);
   const isRepeated = createRedelivery(store, patiently);
   /** Messages of a topic wait behind one that is being unpacked or looked up. */
   const turns = createTurns();
@@ -232,10 +233,6 @@ export function createBackend({ store, clock, log, settings: given = {} }: Backe
     };
     const { content, letters } = await turns.wait(arrival.topic, prepare());
     await judge(arrival, content, letters);
-  }
-
-  function patiently<T>(read: () => Promise<T>): Promise<T> {
-    return whenPossible(read, { what: 'laundry', clock, log: silentLog, closed: () => closed });
   }
 
   async function load(): Promise<void> {

@@ -3,11 +3,10 @@ import type { DeadLetter } from '../core/dead-letter.js';
 import type { Refusal } from '../core/envelope.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import { LIVENESS } from '../core/liveness.js';
-import { silentLog } from '../core/log.js';
 import { createRedelivery } from '../core/redelivery.js';
 import { createSequence } from '../core/sequence.js';
 import { watchSilence } from '../core/silence.js';
-import { whenPossible } from '../core/when-possible.js';
+import { patientReader, whenPossible } from '../core/when-possible.js';
 import type { SolarArrival, SolarBackend, SolarBackendOptions, SolarListener } from './backend-ports.js';
 import { parseStatus, parseTelemetry, readTopic, type SolarMessageKind, solarTopics } from './codec.js';
 import { newSolarCounters } from './counters.js';
@@ -41,6 +40,7 @@ export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
   const counters = newSolarCounters();
   const sequence = createSequence();
   const silence = watchSilence(clock, lookForDeadlines);
+  const patiently = patientReader(clock, () => closed);
   const isRepeatedLetter = createRedelivery(store, patiently);
   const rollups = createRollups({ store, clock, log });
   const closedError = () => new FieldloomError('link_closed', 'the solar backend is closed');
@@ -102,10 +102,6 @@ export function createSolarBackend(options: SolarBackendOptions): SolarBackend {
       prepare(machine, () => register(ids));
     }
     return machine;
-  }
-
-  function patiently<T>(read: () => Promise<T>): Promise<T> {
-    return whenPossible(read, { what: 'solar', clock, log: silentLog, closed: () => closed });
   }
 
   /** What comes meanwhile waits, in its order. */
