@@ -5,8 +5,12 @@ interface Entry<T> {
   value: T;
 }
 
-/** Fleets repeat their topics: past so many different ones the memory is emptied and filled again. */
+/**
+ * Fleets repeat their topics: past so many different ones the memory is emptied and filled again. A topic may be 64 KiB
+ * long, those of machines are not.
+ */
 const REMEMBERED_TOPICS = 10_000;
+const LONGEST_REMEMBERED = 1_024;
 
 /** Which values (handlers) are registered for a topic, by MQTT filters. */
 export class Subscriptions<T> {
@@ -34,6 +38,7 @@ export class Subscriptions<T> {
     if (known !== undefined) return known;
     const found: T[] = [];
     for (const { filter, value } of this.#entries) if (filterMatches(filter, topic)) found.push(value);
+    if (topic.length > LONGEST_REMEMBERED) return found;
     if (this.#byTopic.size >= REMEMBERED_TOPICS) this.#byTopic.clear();
     this.#byTopic.set(topic, found);
     return found;
