@@ -7,9 +7,7 @@ if (major < 22 || (major === 22 && minor < 13)) {
   );
   process.exitCode = 1;
 } else {
-  import('./compile-cache.js')
-    .then(() => import('./commands/run.js'))
-    .then(({ runCommand }) => runCommand(process.argv.slice(2)));
+  import('./commands/run.js').then(({ runCommand }) => runCommand(process.argv.slice(2)));
 }
 
 export {};

@@ -1,7 +1,3 @@
-// First, so that what is loaded after it need not be compiled at each start.
-import './compile-cache.js';
-
-import { flushCompileCache } from 'node:module';
 import { FieldloomError, hasCode } from '../lib/core/errors.js';
 import { version } from '../package.json';
 import { type Gateway, startGateway } from './gateway.js';
@@ -83,8 +79,6 @@ async function main() {
   if (await gateway.ready(READY_MS)) console.log(greeting(settings, gateway));
   else
     console.error(`not ready after ${READY_MS / 1000} s: ${settings.publicUrl}/health tells what is missing`);
-  // A process that is killed would not.
-  flushCompileCache();
 }
 
 main().catch((error: unknown) => {
