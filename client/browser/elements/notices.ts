@@ -28,14 +28,14 @@ class Notice {
 
 /**
  * `<fieldloom-notices>`: what a page says where it is stale, disconnected or in part not loaded; empty while all is
- * well. Properties `connection` (a ConnectionView) and `problem` (code and message, or nothing); event `again` when
- * somebody wants another try.
+ * well. Properties `connection` (a ConnectionView), `problem` (code and message, or nothing) of a part, and `failure`,
+ * the same of the whole; event `again` when somebody wants another try.
  */
 export class Notices extends HTMLElement {
   readonly #stale = new Notice('fl-stale-notice', 'mdi-clock-alert-outline', false, this.#press('Try now'));
   readonly #gone = new Notice('fl-gone', 'mdi-lan-disconnect', true, this.#press('Try now'));
   readonly #failure = new Notice('fl-failure', 'mdi-alert-octagon-outline', true, this.#press('Try again'));
-  #known: { connection?: ConnectionView; problem?: Problem | undefined } = {};
+  #known: { connection?: ConnectionView; problem?: Problem | undefined; failure?: Problem | undefined } = {};
 
   set connection(connection: ConnectionView) {
     this.#known = { ...this.#known, connection };
@@ -47,20 +47,26 @@ export class Notices extends HTMLElement {
     this.#draw();
   }
 
+  set failure(failure: Problem | undefined) {
+    this.#known = { ...this.#known, failure };
+    this.#draw();
+  }
+
   connectedCallback(): void {
     this.#draw();
   }
 
   #draw(): void {
-    const { connection, problem } = this.#known;
+    const { connection, problem, failure } = this.#known;
     const wanted: HTMLElement[] = [];
     if (connection?.look === 'stale') wanted.push(this.#stale.say(connection.word, connection.text));
     if (connection?.look === 'disconnected') {
       wanted.push(this.#gone.say('Not connected to the gateway', connection.text));
     }
-    if (problem !== undefined) {
-      const text = `${problem.message} (${problem.code})`;
-      wanted.push(this.#failure.say('Part of this page could not be loaded', text));
+    const wrong = failure ?? problem;
+    if (wrong !== undefined) {
+      const title = failure ? 'The gateway answered with an error' : 'Part of this page could not be loaded';
+      wanted.push(this.#failure.say(title, `${wrong.message} (${wrong.code})`));
     }
     setChildren(this, wanted);
   }
