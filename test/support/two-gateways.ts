@@ -1,71 +1,19 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { connectAsync } from 'mqtt';
-import { eventually, type Gateway } from '../support/gateway.js';
-import { numberedTelemetry } from '../support/kill-telemetry.js';
-import { nothingAcknowledgedIsLost } from '../support/kill-test.js';
-import { serviceUrl } from '../support/services.js';
-import {
-  controllers,
-  figureOf,
-  type Pair,
-  pondDevices,
-  startPair,
-  startStandingBy,
-} from '../support/several-gateways.js';
-
-describe('two gateways on one RabbitMQ, which cannot share out', function () {
-  this.timeout(300_000);
-  let pair: Pair;
-  before(async () => {
-    pair = await startStandingBy(serviceUrl('TEST_POSTGRES_URL'));
-  });
-  after(() => pair?.remove());
-
-  it('take turns: one is connected, the other goes on with its session, and nothing is lost or twice', async () => {
-    let [active, other] = [pair.a, pair.b];
-    const subject = numberedTelemetry(
-      { list: (path) => other.list(path), tokenOf: async () => '' },
-      '1',
-      'K',
-    );
-    const health = (gateway: Gateway, status: number, what: string) =>
-      eventually(
-        async () => (await fetch(`${gateway.url}/health`)).status === status || undefined,
-        what,
-        60_000,
-      );
-    // What comes before the first subscription is for nobody.
-    await health(active, 200, 'a connected gateway');
-    const client = await connectAsync(pair.mqttUrl, { clientId: 'probe' });
-    await eventually(async () => {
-      await client.publishAsync('company/9/machine/probe/telemetry', '{"battery":12}', { qos: 1 });
-      return (await figureOf(active, 'fieldloom_solar_telemetry_total')) > 0 || undefined;
-    }, 'the first message');
-    await client.endAsync();
-    assert.equal(await figureOf(other, 'fieldloom_solar_telemetry_total'), 0);
-    const killable = { mqttUrl: pair.mqttUrl, start: async () => {}, end: async () => {} };
-    await nothingAcknowledgedIsLost(killable, {}, subject, {
-      ...{ total: 2_000, times: 2 },
-      async disturb() {
-        await active.end('SIGKILL');
-        await health(other, 200, 'the other one, connected');
-        await active.start(503);
-        [active, other] = [other, active];
-      },
-    });
-  });
-});
+import { eventually, type Gateway } from './gateway.js';
+import { numberedTelemetry } from './kill-telemetry.js';
+import { nothingAcknowledgedIsLost } from './kill-test.js';
+import { serviceUrl } from './services.js';
+import { controllers, figureOf, type Pair, pondDevices, startPair } from './several-gateways.js';
 
 interface Execution {
   status: string;
   command: { command_id: string; status: string; attempts: number; history: { event: string }[] };
 }
 
-for (const [name, variable] of [
-  ['MariaDB or MySQL', 'TEST_MYSQL_URL'],
-  ['PostgreSQL', 'TEST_POSTGRES_URL'],
-] as const) {
+/** The tests of two gateways that share one broker out. @param name of the database at the URL in `variable` */
+export function describeTwoGateways(name: string, variable: string): void {
   describe(`two gateways on one Mosquitto and one ${name}`, function () {
     this.timeout(300_000);
     let pair: Pair;

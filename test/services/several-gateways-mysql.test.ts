@@ -1,0 +1,3 @@
+import { describeTwoGateways } from '../support/two-gateways.js';
+
+describeTwoGateways('MariaDB or MySQL', 'TEST_MYSQL_URL');

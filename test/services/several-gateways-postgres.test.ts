@@ -1,0 +1,3 @@
+import { describeTwoGateways } from '../support/two-gateways.js';
+
+describeTwoGateways('PostgreSQL', 'TEST_POSTGRES_URL');
