@@ -195,6 +195,23 @@ describe('page Overview', () => {
 
     it('has complained of nothing, and asked no other host', () => assert.deepEqual(watched.complaints, []));
 
+    it('says what the gateway answers in place of data, and is there at the next try', async () => {
+      const { page: wrong } = await openPage(browser, 'about:blank');
+      let answered = false;
+      await wrong.route(/\/overview$/, (route) => {
+        if (answered || route.request().resourceType() === 'document') return route.continue();
+        return route.fulfill({ status: 500, json: { error: { code: 'internal', message: 'it is broken' } } });
+      });
+      await wrong.goto(gateway.url + PATH);
+      const box = wrong.locator('.fl-failure').filter({ hasText: 'The gateway answered with an error' });
+      await box.getByText('it is broken (internal)').waitFor();
+      await screenshot(wrong, 'overview-failure');
+      answered = true;
+      await box.getByRole('button', { name: 'Try again' }).click();
+      await card(wrong, 'laundry').waitFor();
+      await wrong.context().close();
+    });
+
     it('tells old data from none, and comes back by itself', async () => {
       const lost = await openPage(browser, gateway.url + PATH);
       await lost.page.clock.install();
