@@ -34,9 +34,17 @@ export function replay(samples: readonly Sample[], chargeByHand: number | null =
 }
 
 export const ours: Detector = (samples, chargeByHand) => {
-  const effective = effectiveEvents(replay(samples, chargeByHand));
+  const events = replay(samples, chargeByHand);
+  const effective = effectiveEvents(events);
   const of = (type: EventType) => effective.get(type) ?? null;
-  return { charge: of('CHARGE'), turningPoint: of('TP'), drop: of('DROP') };
+  const drop = of('DROP');
+  // That the beans are out is known by the first event; one more corrects its time.
+  const told = events.find(({ type }) => type === 'DROP');
+  return {
+    charge: of('CHARGE'),
+    turningPoint: of('TP'),
+    drop: drop && { timeMs: drop.timeMs, knownMs: told?.knownMs ?? drop.knownMs },
+  };
 };
 
 /** Shares of the recordings that have the event, and the 95th percentile of how late it was known, s. */

@@ -16,7 +16,8 @@ import { airRoast, follow, searchFrom, type TurningPointSearch } from './turning
  * |           | breaks downwards from 150 °C or more after 3 min     | DROP, dropped                              |
  * |           | CHARGE marked                                        | stands in for the detected one; TP anew    |
  * |           | DROP marked                                          | DROP, dropped                              |
- * | dropped   | any sample                                           | nothing: nothing re-arms in this session   |
+ * | dropped   | the break, fitted again 8 s later, lies elsewhere    | DROP, superseding, once                    |
+ * |           | any other sample                                     | nothing: nothing re-arms in this session   |
  * | any       | any other mark                                       | is kept; a detected one of its type yields |
  * |           | a sample without a bean temperature, or less than    | nothing                                    |
  * |           | 0.4 s after the last one                             |                                            |
@@ -40,6 +41,8 @@ export interface DetectionState {
   readonly recent: readonly Sample[];
   /** The search for TP; null before CHARGE. */
   readonly turning: TurningPointSearch | null;
+  /** When the break of a detected DROP is fitted again; null where nothing waits for it. */
+  readonly settleMs: number | null;
 }
 
 export type DetectionInput =
@@ -79,12 +82,21 @@ const CHARGE_RULES: readonly FallRule[] = [
 ];
 
 /**
+ * The first fit of a DROP has seen little of the fall, and takes the air that is turned up shortly before for it: 8 s
+ * later the same lines lie better. What moves by less is not worth another event: 2 s is what times are asked to be
+ * right by.
+ */
+const SETTLED_RULE: FallRule = { depthC: 8, rate: 15, reachMs: 30_000, lastsMs: 8_000 };
+const SETTLE_MS = 8_000;
+const WORTH_TELLING_MS = 2_000;
+
+/**
  * DROP: the same break, but it must be deeper and older, for a false one is worse than a late one. Beans that are still
  * being roasted never lose 15 °C, however slowly: that they are gone is then certain.
  */
 const DROP_RULES: readonly FallRule[] = [
   { depthC: 6, rate: 25, reachMs: 15_000, lastsMs: 6_000 },
-  { depthC: 8, rate: 15, reachMs: 30_000, lastsMs: 8_000 },
+  SETTLED_RULE,
   { depthC: 15, rate: 6, reachMs: 120_000, lastsMs: 30_000 },
 ];
 
@@ -105,7 +117,7 @@ export function checkDetectionSettings({ dryEndC }: DetectionSettings): void {
 
 /** A session begins. @param leadIn what was seen before it, on its clock: a CHARGE that comes soon is found by it */
 export function newDetection(leadIn: readonly Sample[] = []): DetectionState {
-  return { phase: 'preheat', events: [], recent: leadIn, turning: null };
+  return { phase: 'preheat', events: [], recent: leadIn, turning: null, settleMs: null };
 }
 
 /** As much of what was seen as `newDetection` has a use for. */
@@ -174,7 +186,7 @@ function nearest(samples: readonly Sample[], timeMs: number) {
 function mark(state: DetectionState, input: Extract<DetectionInput, { type: 'mark' }>): DetectionStep {
   const { event: type, timeMs, nowMs, source = 'marked' } = input;
   const step = record(state, { type, source, timeMs, knownMs: nowMs });
-  if (type === 'DROP') return { ...step, state: { ...step.state, phase: 'dropped' } };
+  if (type === 'DROP') return { ...step, state: { ...step.state, phase: 'dropped', settleMs: null } };
   if (type === 'CHARGE' && state.phase !== 'dropped') {
     // What has been sampled since is looked at again, so that a mark may come late.
     return { ...step, state: startRoasting(step.state, timeMs) };
@@ -198,7 +210,7 @@ function take(state: DetectionState, sample: Sample, settings: DetectionSettings
       return roast(next, settings);
     case 'dropped':
       // Samples are kept, for a person may still mark COOL.
-      return { state: next, effects: [] };
+      return settle(next, sample.timeMs);
   }
 }
 
@@ -285,19 +297,39 @@ function dry(
   return record(state, { type: 'DRY_END', source: 'detected', timeMs, knownMs });
 }
 
-function drop(state: DetectionState, readings: readonly Reading[], noiseC: number): DetectionStep {
+/** The break at which the beans are out; null before CHARGE and for three minutes after it. */
+function fallOut(
+  state: DetectionState,
+  readings: readonly Reading[],
+  rules: readonly FallRule[],
+  noiseC: number,
+): Break | null {
   const charge = timeOf(state, 'CHARGE');
-  const knownMs = (readings.at(-1) as Reading).timeMs;
-  if (charge === undefined || knownMs - charge < DROP_AFTER_MS) return { state, effects: [] };
-  const found = firstFall(
-    readings,
-    DROP_RULES,
-    noiseC,
-    ({ timeMs, celsius }) => celsius >= DROP_ABOVE_C && timeMs - charge >= DROP_AFTER_MS,
-  );
+  const { timeMs: now } = readings.at(-1) as Reading;
+  if (charge === undefined || now - charge < DROP_AFTER_MS) return null;
+  const isDrop = ({ timeMs, celsius }: Break) => celsius >= DROP_ABOVE_C && timeMs - charge >= DROP_AFTER_MS;
+  return firstFall(readings, rules, noiseC, isDrop);
+}
+
+function drop(state: DetectionState, readings: readonly Reading[], noiseC: number): DetectionStep {
+  const found = fallOut(state, readings, DROP_RULES, noiseC);
   if (found === null) return { state, effects: [] };
+  const { timeMs: knownMs } = readings.at(-1) as Reading;
   const step = record(state, { type: 'DROP', source: 'detected', timeMs: found.timeMs, knownMs });
-  return { ...step, state: { ...step.state, phase: 'dropped' } };
+  return { ...step, state: { ...step.state, phase: 'dropped', settleMs: knownMs + SETTLE_MS } };
+}
+
+/** A DROP that was detected gets the time that more of the fall shows. */
+function settle(state: DetectionState, knownMs: number): DetectionStep {
+  if (state.settleMs === null || knownMs < state.settleMs) return { state, effects: [] };
+  const settled = { ...state, settleMs: null };
+  const readings = readingsOf(state.recent);
+  const found = fallOut(state, readings, [SETTLED_RULE], noiseUntil(readings, knownMs));
+  const told = timeOf(state, 'DROP');
+  if (found === null || told === undefined || Math.abs(found.timeMs - told) <= WORTH_TELLING_MS) {
+    return { state: settled, effects: [] };
+  }
+  return record(settled, { type: 'DROP', source: 'detected', timeMs: found.timeMs, knownMs });
 }
 
 const isMarked = (state: DetectionState, type: EventType) =>

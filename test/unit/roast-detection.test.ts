@@ -260,6 +260,46 @@ describe('event detection', () => {
     near(effective.get('DROP'), dropMs, 2000);
   });
 
+  describe('DROP behind a bend that comes before it, as where the air is turned up', () => {
+    const bend = 600;
+    const out = 612;
+    const bt = (seconds: number) => {
+      if (seconds < 60) return 190;
+      if (seconds < 90) return 190 - (seconds - 60) * 3;
+      if (seconds < bend) return 100 + (seconds - 90) * 0.18;
+      const highest = 100 + (bend - 90) * 0.18;
+      return highest - Math.min(seconds - bend, out - bend) * 0.35 - Math.max(0, seconds - out) * 1.1;
+    };
+    const samples = line(Array.from({ length: 700 }, (_, seconds) => [seconds, bt(seconds)]));
+    const drops = (events: readonly RoastEvent[]) => events.filter(({ type }) => type === 'DROP');
+
+    it('is told at once, and corrected once, when more of the fall has been seen', () => {
+      const { events, effective } = replay(samples);
+      const [first, second, ...more] = drops(events) as [RoastEvent, RoastEvent];
+      assert.deepEqual(more, []);
+      assert.equal(second.supersedes, first.number);
+      assert.equal(effective.get('DROP'), second);
+      assert.equal(second.knownMs - first.knownMs, 8000);
+      const away = ({ timeMs }: RoastEvent) => Math.abs(timeMs - out * 1000);
+      assert.ok(away(second) < away(first) - 2000, `${first.timeMs}, then ${second.timeMs}`);
+    });
+
+    it('stays as a person marks it meanwhile', () => {
+      const [{ knownMs }] = drops(replay(samples).events) as [RoastEvent];
+      const until = samples.findIndex(({ timeMs }) => timeMs > knownMs + 2000);
+      const { events, effective } = run([
+        ...samples.slice(0, until).map(taken),
+        marked('DROP', out * 1000, knownMs + 2000),
+        ...samples.slice(until).map(taken),
+      ]);
+      assert.deepEqual(
+        drops(events).map(({ source }) => source),
+        ['detected', 'marked'],
+      );
+      assert.equal(effective.get('DROP')?.timeMs, out * 1000);
+    });
+  });
+
   it('sees nothing after DROP, whether it was detected or marked', () => {
     const { samples, dropMs } = roastOf();
     const again = samples.map((sample) => ({ ...sample, timeMs: sample.timeMs + 2_000_000 }));
@@ -307,7 +347,7 @@ describe('event detection', () => {
         }
         const { events, effective } = replay(samples);
         const count = (type: EventType) => events.filter((event) => event.type === type).length;
-        assert.ok(count('CHARGE') <= 1 && count('DROP') <= 1 && count('DRY_END') <= 1);
+        assert.ok(count('CHARGE') <= 1 && count('DROP') <= 2 && count('DRY_END') <= 1);
         const order = (['CHARGE', 'TP', 'DROP'] as const).flatMap(
           (type) => effective.get(type)?.timeMs ?? [],
         );
@@ -317,7 +357,11 @@ describe('event detection', () => {
         );
         if (events.length > 0) assert.equal(events[0]?.type, 'CHARGE');
         const drop = events.findIndex(({ type }) => type === 'DROP');
-        assert.ok(drop < 0 || drop === events.length - 1);
+        // After it nothing but its own correction.
+        const after = drop < 0 ? [] : events.slice(drop + 1);
+        for (const { type, supersedes } of after) {
+          assert.deepEqual([type, supersedes], ['DROP', events[drop]?.number]);
+        }
         for (const { timeMs, knownMs } of events) assert.ok(timeMs <= knownMs);
       }),
       // One that was found by chance, and 60 by chance.
