@@ -32,13 +32,16 @@ export function roastCommands(parent: Command, terminal: Terminal): void {
     .command('import')
     .argument('<file...>', 'Artisan .alog, CSV or JSON, told by the content')
     .description('save profiles; all of them, or none where one cannot be read')
-    .action(async (files: string[], _options: object, command: Command) => {
+    .option('--company <id>', "whose they become; everyone's without it")
+    .action(async (files: string[], { company }: { company?: string }, command: Command) => {
       const profiles: Profile[] = [];
       for (const file of files) profiles.push(await read(file));
       const saved = await withAccess(terminal, async (_access, store) => {
         const repository = roastProfiles(store);
         const entries = [];
-        for (const profile of profiles) entries.push(await repository.add(profile));
+        for (const profile of profiles) {
+          entries.push(await repository.add(profile, { companyId: company ?? null }));
+        }
         return entries;
       });
       const imported = saved.map(({ id, name }, index) => ({ id, name, file: files[index] ?? '' }));

@@ -20,6 +20,8 @@ export const DEFAULT_SAMPLING_MS = 1_000;
 export interface MachineDefinition {
   readonly id: string;
   readonly name: string;
+  /** Whose it is; null: everyone's who may roast at all. */
+  readonly companyId: string | null;
   readonly driver: DriverKind;
   readonly samplingMs: number;
   readonly config: MachineConfig;
@@ -29,18 +31,19 @@ const validate = compileSchema<RoastMachineBody>(machineSchema);
 
 /**
  * A machine of a REST body (contract.md "REST").
- * @param id its own where it is there already, else the one that is given where the body has none
+ * @param id, companyId where the body does not say: its own where it is there already
  * @throws FieldloomError schema_mismatch, invalid_input with a pointer
  */
-export function parseMachine(body: unknown, id: string): MachineDefinition {
+export function parseMachine(body: unknown, id: string, companyId: string | null = null): MachineDefinition {
   const checked = validate(body);
   if (!checked.valid) {
     throw new FieldloomError('schema_mismatch', checked.message, { pointer: checked.pointer });
   }
-  const { name, driver, sampling_interval_ms, config = {} } = checked.value;
+  const { name, company_id, driver, sampling_interval_ms, config = {} } = checked.value;
   const definition = {
     id: checked.value.id ?? id,
     name,
+    companyId: company_id === undefined ? companyId : company_id,
     driver,
     samplingMs: sampling_interval_ms ?? DEFAULT_SAMPLING_MS,
     config,
@@ -51,8 +54,8 @@ export function parseMachine(body: unknown, id: string): MachineDefinition {
 }
 
 /** The machine as REST answers it. */
-export function formatMachine({ id, name, driver, samplingMs, config }: MachineDefinition) {
-  return { id, name, driver, sampling_interval_ms: samplingMs, config };
+export function formatMachine({ id, name, companyId, driver, samplingMs, config }: MachineDefinition) {
+  return { id, name, company_id: companyId, driver, sampling_interval_ms: samplingMs, config };
 }
 
 export function sessionSettings({ config }: MachineDefinition): SessionSettings {

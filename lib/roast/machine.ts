@@ -79,7 +79,7 @@ export class RoastMachine {
     this.#players = createPlayers({
       clock,
       steadyNow,
-      profiles: options.profiles,
+      profile: (id) => options.profiles.profile(id, definition.companyId),
       send: (client, message) => this.clients.sendTo(client, message),
       holdsLock: (client) => this.lock.of(client) === 'yours',
       setControl: (client, channel, value) => void this.#setControl(channel, value, client),

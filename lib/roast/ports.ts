@@ -67,5 +67,6 @@ export interface RoastStore {
 
 /** What machines need of saved profiles. */
 export interface ProfileSource {
-  profile(profileId: string): Promise<Profile | undefined>;
+  /** One of that company, or of nobody in particular. */
+  profile(profileId: string, companyId: string | null): Promise<Profile | undefined>;
 }

@@ -1,13 +1,14 @@
 import type { Clock, Timer } from '../core/clock.js';
 import { FieldloomError } from '../core/errors.js';
-import type { ProfileSource } from './ports.js';
+import type { Profile } from './profile.js';
 import { formatReplay, type ReplayMessage, type ServerMessage } from './protocol.js';
 import { createReplay, type Replay, type ReplayStep } from './replay.js';
 
 export interface PlayersOptions {
   clock: Clock;
   steadyNow(): number;
-  profiles: ProfileSource;
+  /** A saved one that the machine's clients may see. */
+  profile(profileId: string): Promise<Profile | undefined>;
   /** To the connections of one client. */
   send(client: string, message: ServerMessage): void;
   holdsLock(client: string): boolean;
@@ -32,7 +33,7 @@ interface Player {
 }
 
 export function createPlayers(options: PlayersOptions): Players {
-  const { clock, steadyNow, profiles, send, holdsLock, setControl } = options;
+  const { clock, steadyNow, send, holdsLock, setControl } = options;
   const players = new Map<string, Player>();
 
   function stop(client: string): void {
@@ -68,7 +69,7 @@ export function createPlayers(options: PlayersOptions): Players {
   };
 
   async function start(client: string, message: Extract<ReplayMessage, { action: 'start' }>) {
-    const profile = await profiles.profile(message.profileId);
+    const profile = await options.profile(message.profileId);
     if (profile === undefined) {
       throw new FieldloomError('not_found', `profile_id ${message.profileId}: there is no such profile`);
     }

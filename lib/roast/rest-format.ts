@@ -103,6 +103,7 @@ export function parseProfileRequest(body: unknown, name = ''): ProfileRequest {
 export interface ProfileHead {
   readonly id: string;
   readonly name: string;
+  readonly companyId: string | null;
   readonly machineId: string | null;
   readonly startedAt: number | null;
   readonly durationMs: number;
@@ -113,6 +114,7 @@ export function formatProfileHead(head: ProfileHead) {
   return {
     id: head.id,
     name: head.name,
+    company_id: head.companyId,
     machine_id: head.machineId,
     started_at: head.startedAt === null ? null : formatInstant(head.startedAt),
     duration_ms: head.durationMs,

@@ -32,8 +32,11 @@ export interface Roastery {
   find(id: string): RoastMachine | undefined;
   /** @param body as REST takes it. @throws FieldloomError schema_mismatch, invalid_input, conflict */
   add(body: unknown): Promise<RoastMachine>;
-  /** @throws FieldloomError not_found, schema_mismatch, invalid_input */
-  update(id: string, body: unknown): Promise<RoastMachine>;
+  /**
+   * @param driverToo whether its driver may be set up anew; what the session looks at, such as alarms, always may
+   * @throws FieldloomError not_found, schema_mismatch, invalid_input, forbidden
+   */
+  update(id: string, body: unknown, driverToo?: boolean): Promise<RoastMachine>;
   /** @throws FieldloomError not_found; conflict while it roasts */
   remove(id: string): Promise<void>;
   /** Fulfils when it is connected; rejects where it is not at once: it goes on trying. */
@@ -89,19 +92,26 @@ export async function openRoastery(options: RoasteryOptions): Promise<Roastery> 
       return make(definition);
     },
 
-    async update(id, body) {
+    async update(id, body, driverToo = true) {
       const known = machine(id);
-      const definition = parseMachine(body, id);
-      if (definition.id !== id) {
+      const { companyId } = known.definition;
+      const definition = parseMachine(body, id, companyId);
+      const never = (name: string, is: string | null, was: string | null) => {
+        if (is === was) return;
+        const text = `${name} is ${is}: accepted is ${was}, it never changes`;
+        throw new FieldloomError('invalid_input', text, { pointer: `/${name}` });
+      };
+      never('id', definition.id, id);
+      never('company_id', definition.companyId, companyId);
+      const isSame = sameDriver(known.definition, definition);
+      if (!isSame && !driverToo) {
         throw new FieldloomError(
-          'invalid_input',
-          `id is ${definition.id}: accepted is ${id}, it never changes`,
-          {
-            pointer: '/id',
-          },
+          'forbidden',
+          `the driver of machine ${id} is set up by an administrator: accepted are other names and alarms, and what ` +
+            'else its sessions look at',
         );
       }
-      const driver = sameDriver(known.definition, definition) ? undefined : options.driver(definition);
+      const driver = isSame ? undefined : options.driver(definition);
       await store.updateMachine(definition);
       await known.redefine(definition, driver);
       return known;

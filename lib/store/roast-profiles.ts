@@ -18,6 +18,8 @@ const expand = promisify(gunzip);
 export interface ProfileEntry {
   readonly id: string;
   readonly name: string;
+  /** Whose it is; null: everyone's. */
+  readonly companyId: string | null;
   /** Null where it was imported. */
   readonly machineId: string | null;
   readonly sessionId: string | null;
@@ -27,20 +29,37 @@ export interface ProfileEntry {
   readonly createdAt: number;
 }
 
+/** Where a profile is from. */
+export type ProfileOrigin = Pick<ProfileEntry, 'companyId' | 'machineId' | 'sessionId'>;
+
 export interface Profiles extends ProfileSource {
-  add(profile: Profile, of?: { machineId: string; sessionId: string }): Promise<ProfileEntry>;
+  add(profile: Profile, of?: Partial<ProfileOrigin>): Promise<ProfileEntry>;
   find(profileId: string): Promise<{ entry: ProfileEntry; profile: Profile } | undefined>;
-  /** Newest first. @throws FieldloomError invalid_input */
-  page(request?: PageRequest): Promise<Page<ProfileEntry>>;
+  /**
+   * Newest first.
+   * @param request `companies`: theirs, and what is everyone's; left out: all
+   * @throws FieldloomError invalid_input
+   */
+  page(request?: PageRequest & { companies?: readonly string[] | undefined }): Promise<Page<ProfileEntry>>;
   /** @throws FieldloomError not_found */
   remove(profileId: string): Promise<void>;
 }
 
-const ENTRY = ['id', 'name', 'machine_id', 'session_id', 'started_at', 'duration_ms', 'created_at'] as const;
+const ENTRY = [
+  'id',
+  'name',
+  'company_id',
+  'machine_id',
+  'session_id',
+  'started_at',
+  'duration_ms',
+  'created_at',
+] as const;
 
 const entryOf = (row: Omit<RoastProfileTable, 'body'>): ProfileEntry => ({
   id: row.id,
   name: row.name,
+  companyId: row.company_id,
   machineId: row.machine_id,
   sessionId: row.session_id,
   startedAt: row.started_at === null ? null : Number(row.started_at),
@@ -66,6 +85,7 @@ export function roastProfiles(store: Store, { clock = systemClock }: { clock?: C
       const row = {
         id: newId(),
         name: profile.title,
+        company_id: of?.companyId ?? null,
         machine_id: of?.machineId ?? null,
         session_id: of?.sessionId ?? null,
         started_at: profile.startedAt,
@@ -84,7 +104,11 @@ export function roastProfiles(store: Store, { clock = systemClock }: { clock?: C
       return { entry: entryOf(row), profile: profileOfJson(JSON.parse(body.toString('utf8'))) };
     },
 
-    profile: async (id) => (await profiles.find(id))?.profile,
+    async profile(id, companyId) {
+      const found = await profiles.find(id);
+      const isTheirs = found?.entry.companyId === null || found?.entry.companyId === companyId;
+      return isTheirs ? found?.profile : undefined;
+    },
 
     async page(request = {}) {
       const limit = pageLimit(request);
@@ -93,6 +117,13 @@ export function roastProfiles(store: Store, { clock = systemClock }: { clock?: C
         .select(ENTRY)
         .orderBy('id', 'desc')
         .limit(limit + 1);
+      const { companies } = request;
+      if (companies !== undefined) {
+        query = query.where((is) => {
+          const theirs = companies.length === 0 ? [] : [is('company_id', 'in', companies)];
+          return is.or([is('company_id', 'is', null), ...theirs]);
+        });
+      }
       if (request.cursor !== undefined)
         query = query.where('id', '<', readCursor(request.cursor, 'string')[0]);
       return pageOf(await query.execute(), limit, entryOf, (row) => [row.id]);

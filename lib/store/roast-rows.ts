@@ -19,6 +19,7 @@ export function machineOf(row: RoastMachineTable): StoredMachine {
     definition: {
       id: row.id,
       name: row.name,
+      companyId: row.company_id,
       driver: row.driver as DriverKind,
       samplingMs: Number(row.sampling_ms),
       config: JSON.parse(row.config) as MachineConfig,

@@ -11,6 +11,8 @@ export interface RoastTables {
 export interface RoastMachineTable {
   id: string;
   name: string;
+  /** Null: everyone's. */
+  company_id: string | null;
   driver: string;
   sampling_ms: number;
   /** JSON, as REST takes it. */
@@ -75,6 +77,8 @@ export interface RoastControlTable {
 export interface RoastProfileTable {
   id: string;
   name: string;
+  /** Null: everyone's. */
+  company_id: string | null;
   machine_id: string | null;
   session_id: string | null;
   started_at: number | null;

@@ -25,6 +25,7 @@ import type { Store } from './store.js';
 const MACHINE = [
   'id',
   'name',
+  'company_id',
   'driver',
   'sampling_ms',
   'config',
@@ -133,6 +134,7 @@ export function roastStore(store: Store, { clock = systemClock }: { clock?: Cloc
         await store.commit([
           insertMachine({
             id,
+            company_id: definition.companyId,
             ...columnsOf(definition),
             connected: 0,
             session_id: null,

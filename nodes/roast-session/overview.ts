@@ -3,7 +3,7 @@ import type { RoastMachine } from '../../lib/roast/machine.js';
 const HOUR_MS = 3_600_000;
 const STEP_MS = 15_000;
 
-/** The roasting machines at a glance. Any user may see them all. */
+/** Roasting machines at a glance. @param machines those that may be seen */
 export function roastPart(machines: readonly RoastMachine[], now: number) {
   const roasting = machines
     .filter(({ phase, recording }) => phase === 'recording' && recording !== undefined)

@@ -13,6 +13,7 @@ import { roastStatistics } from '../../lib/roast/statistics.js';
 import type { Profiles } from '../../lib/store/roast-profiles.js';
 import { limitParameter, textParameter } from '../../lib/web/query.js';
 import type { Answer, Method, Request, Route } from '../../lib/web/route.js';
+import { companiesOf, maySetUp, mayUse, ownerOf, type Viewer } from './whose.js';
 
 export interface RoastRest {
   /** @throws FieldloomError store_unavailable while the store is not open */
@@ -38,20 +39,31 @@ export function roastRoutes({ roastery, profiles }: RoastRest): Route[] {
     access: 'read',
     handle,
   });
-  const machineOf = ({ parameters }: Request) => roastery().machine(parameters['id'] ?? '');
-  const profileOf = async ({ parameters }: Request) => {
+  /** Another company's is not there. */
+  const machineFor = (viewer: Viewer, id: string) => {
+    const found = roastery().find(id);
+    if (found !== undefined && mayUse(viewer, found.definition.companyId)) return found;
+    throw new FieldloomError('not_found', `there is no machine ${JSON.stringify(id.slice(0, 64))}`);
+  };
+  const machineOf = ({ parameters, principal }: Request) => machineFor(principal, parameters['id'] ?? '');
+  const checkSetUp = ({ principal }: Request) => {
+    if (maySetUp(principal)) return;
+    throw new FieldloomError('forbidden', 'machines are set up by an administrator');
+  };
+  const profileOf = async ({ parameters, principal }: Request) => {
     const id = parameters['id'] ?? '';
     const found = await profiles().find(id);
-    if (found !== undefined) return found;
+    if (found !== undefined && mayUse(principal, found.entry.companyId)) return found;
     throw new FieldloomError('not_found', `there is no profile ${JSON.stringify(id.slice(0, 64))}`);
   };
 
-  async function save({ body, query }: Request): Promise<Answer> {
+  async function save({ body, query, principal }: Request): Promise<Answer> {
     const request = parseProfileRequest(body, textParameter(query, 'name')?.slice(0, 1000));
     if (request.type === 'import') {
-      return { status: 201, body: formatProfileHead(await profiles().add(request.profile)) };
+      const companyId = ownerOf(principal, textParameter(query, 'company_id')?.slice(0, 255));
+      return { status: 201, body: formatProfileHead(await profiles().add(request.profile, { companyId })) };
     }
-    const machine = roastery().machine(request.machineId);
+    const machine = machineFor(principal, request.machineId);
     const { recording, sessionId, phase } = machine;
     if (phase !== 'finished' || recording === undefined || sessionId === null) {
       throw new FieldloomError(
@@ -63,24 +75,31 @@ export function roastRoutes({ roastery, profiles }: RoastRest): Route[] {
       throw new FieldloomError('conflict', `the session of machine ${request.machineId} has no readings`);
     }
     const profile = profileOfRecording(recording, machine.events, request.remarks);
-    const entry = await profiles().add(profile, { machineId: request.machineId, sessionId });
+    const { companyId } = machine.definition;
+    const entry = await profiles().add(profile, { companyId, machineId: request.machineId, sessionId });
     return { status: 201, body: formatProfileHead(entry) };
   }
 
   return [
-    route('GET', '/api/machines', async () =>
-      ok({ items: roastery().machines().toReversed().map(formatMachineView), next_cursor: null }),
-    ),
-    route('POST', '/api/machines', async ({ body }) => ({
-      status: 201,
-      body: formatMachineView(await roastery().add(body)),
-    })),
+    route('GET', '/api/machines', async ({ principal }) => {
+      const theirs = roastery()
+        .machines()
+        .filter(({ definition }) => mayUse(principal, definition.companyId));
+      return ok({ items: theirs.toReversed().map(formatMachineView), next_cursor: null });
+    }),
+    route('POST', '/api/machines', async (request) => {
+      checkSetUp(request);
+      return { status: 201, body: formatMachineView(await roastery().add(request.body)) };
+    }),
     route('GET', '/api/machines/:id', async (request) => ok(formatMachineView(machineOf(request)))),
-    route('PUT', '/api/machines/:id', async ({ parameters, body }) =>
-      ok(formatMachineView(await roastery().update(parameters['id'] ?? '', body))),
-    ),
-    route('DELETE', '/api/machines/:id', async ({ parameters }) => {
-      await roastery().remove(parameters['id'] ?? '');
+    route('PUT', '/api/machines/:id', async (request) => {
+      const { id } = machineOf(request).definition;
+      return ok(formatMachineView(await roastery().update(id, request.body, maySetUp(request.principal))));
+    }),
+    route('DELETE', '/api/machines/:id', async (request) => {
+      const { id } = machineOf(request).definition;
+      checkSetUp(request);
+      await roastery().remove(id);
       return NO_CONTENT;
     }),
     route('POST', '/api/machines/:id/connect', async (request) => {
@@ -103,10 +122,11 @@ export function roastRoutes({ roastery, profiles }: RoastRest): Route[] {
     }),
     route('GET', '/api/machines/:id/session', async (request) => ok(formatSession(machineOf(request)))),
 
-    route('GET', '/api/profiles', async ({ query }) => {
+    route('GET', '/api/profiles', async ({ query, principal }) => {
       const cursor = textParameter(query, 'cursor');
       const page = await profiles().page({
         limit: limitParameter(query),
+        companies: companiesOf(principal),
         ...(cursor !== undefined && { cursor }),
       });
       return ok({ items: page.items.map(formatProfileHead), next_cursor: page.next_cursor });
@@ -116,8 +136,9 @@ export function roastRoutes({ roastery, profiles }: RoastRest): Route[] {
       const { entry, profile } = await profileOf(request);
       return ok(formatSavedProfile(entry, profile, roastStatistics(profile)));
     }),
-    route('DELETE', '/api/profiles/:id', async ({ parameters }) => {
-      await profiles().remove(parameters['id'] ?? '');
+    route('DELETE', '/api/profiles/:id', async (request) => {
+      const { entry } = await profileOf(request);
+      await profiles().remove(entry.id);
       return NO_CONTENT;
     }),
     route('GET', '/api/profiles/:id/export', async (request) => {

@@ -1,4 +1,5 @@
 import type { NodeAPI } from 'node-red';
+import type { UserPrincipal } from '../../lib/access/principal.js';
 import { asError } from '../../lib/core/errors.js';
 import type { Log } from '../../lib/core/log.js';
 import { formatError } from '../../lib/roast/protocol.js';
@@ -13,6 +14,7 @@ import { addOverview } from '../runtime/overview.js';
 import { addUpgrade } from '../runtime/upgrade.js';
 import { roastPart } from './overview.js';
 import { type RoastRest, roastRoutes } from './rest.js';
+import { mayUse } from './whose.js';
 
 /** What a client may call itself, so that it is known when it comes back. */
 const CLIENT_ID = /^[\w-]{8,64}$/;
@@ -28,18 +30,23 @@ export function serveRoasts(
   current: () => Roastery | undefined,
   log: Log,
 ): () => void {
-  /** What closes the sockets of each user. */
-  const ofUsers = new Map<number, Set<() => void>>();
+  /** For each user, what closes a socket that the user may have no longer. */
+  const ofUsers = new Map<number, Set<(user: UserPrincipal | undefined) => void>>();
 
   async function userChanged(userId: number) {
-    // Any user may see and control: only one who is gone loses a right.
-    if ((await guardOf(RED)?.user(userId)) !== undefined) return;
-    for (const revoke of ofUsers.get(userId) ?? []) revoke();
+    const user = await guardOf(RED)?.user(userId);
+    for (const check of ofUsers.get(userId) ?? []) check(user);
   }
 
   const disposals = [
     routes(RED).add([...roastRoutes(rest), clientFiles]),
-    addOverview(RED, 'roast', async (_principal, now) => roastPart(rest.roastery().machines(), now)),
+    addOverview(RED, 'roast', async (principal, now) => {
+      const machines = rest.roastery().machines();
+      return roastPart(
+        machines.filter(({ definition }) => mayUse(principal, definition.companyId)),
+        now,
+      );
+    }),
     addUpgrade(RED, '/ws/live/{machine_id}', (socket, { parameters, query, principal }) => {
       const roastery = current();
       const id = parameters['machine_id'] ?? '';
@@ -48,7 +55,8 @@ export function serveRoasts(
         return;
       }
       const machine = roastery.find(id);
-      if (machine === undefined) {
+      // Another company's is not there.
+      if (machine === undefined || !mayUse(principal, machine.definition.companyId)) {
         socket.send(
           JSON.stringify(formatError('MACHINE_NOT_FOUND', `there is no machine ${id.slice(0, 64)}`)),
         );
@@ -66,11 +74,14 @@ export function serveRoasts(
       socket.on('close', () => machine.leave(client));
       if (principal === undefined) return;
       const { userId } = principal;
-      const revoke = () => socket.close(CLOSE.forbidden, 'access revoked');
+      const check = (user: UserPrincipal | undefined) => {
+        if (user !== undefined && mayUse(user, machine.definition.companyId)) return;
+        socket.close(CLOSE.forbidden, 'access revoked');
+      };
       const sockets = ofUsers.get(userId) ?? new Set();
-      ofUsers.set(userId, sockets.add(revoke));
+      ofUsers.set(userId, sockets.add(check));
       socket.on('close', () => {
-        sockets.delete(revoke);
+        sockets.delete(check);
         if (sockets.size === 0) ofUsers.delete(userId);
       });
     }),

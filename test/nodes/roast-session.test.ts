@@ -35,6 +35,7 @@ describe('the nodes roast-session and roaster-simulator', function () {
     await roasts.addMachine({
       id: 'm1',
       name: 'Drum',
+      companyId: null,
       driver: 'flow',
       samplingMs: 1000,
       config: { unit: 'F' },

@@ -83,7 +83,7 @@ export async function readAll(store: Store) {
         roaster,
         session: await roastStore(store).session(roaster?.sessionId ?? ''),
         profiles,
-        profile: await roastProfiles(store).profile(profiles[0]?.id ?? ''),
+        profile: await roastProfiles(store).profile(profiles[0]?.id ?? '', null),
       },
       refused: (await deadLetters(store).page()).items.map(({ payload, ...letter }) => ({
         ...letter,

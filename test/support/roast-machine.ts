@@ -127,7 +127,10 @@ export async function machineBench(options: BenchOptions = {}): Promise<MachineB
   const written: [string, number][] = [];
   const told: ServerMessage[] = [];
   const flow = createFlowDriver((channel, value) => written.push([channel, value]));
-  const definition = { id: 'm1', name: 'Drum', driver: 'flow' as const, samplingMs: 1000, config };
+  const definition = {
+    ...{ id: 'm1', name: 'Drum', companyId: null },
+    ...{ driver: 'flow' as const, samplingMs: 1000, config },
+  };
   await memory.store.addMachine(definition);
   // Each process has a steady clock of its own.
   const begin = clock.now() - 5_000;

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { sampleRoast } from '../../bin/simulated-roasts.js';
+import { formatProfile } from '../../lib/roast/profile-codec.js';
 import { eventually, Gateway } from './gateway.js';
 
 export type Login = IClientOptions & { username: string };
@@ -129,6 +131,9 @@ async function makeTenant(
     `/companies/${company_id}/machines/${machine_id}/command`,
     { command: 'stop' },
   );
+  const roaster = { id: machine_id, name: `Drum of ${name}`, driver: 'simulator', company_id };
+  await ask('POST', '/api/machines', roaster, root);
+  const profile: { id: string } = await ask('POST', '/api/profiles', await profileFile());
   const first = async (path: string, as = token) => {
     const { items } = await eventually(async () => {
       const page: { items: Record<string, string>[] } = await ask('GET', path, undefined, as);
@@ -149,6 +154,7 @@ async function makeTenant(
       ...{
         rollout_id: rollout.id,
         command_id: command.command_id,
+        profile_id: profile.id,
         deployment_id: deployment['id'] as string,
         letter_id: letter['id'] as string,
       },
@@ -156,6 +162,8 @@ async function makeTenant(
     },
   };
 }
+
+const profileFile = async () => JSON.parse(formatProfile(await sampleRoast(), 'json').toString()) as unknown;
 
 /** The body of a request for a rollout to one controller, which waits to be started. */
 export const rolloutOf = (image_id: string, store_id: string, controller_id: string) => ({

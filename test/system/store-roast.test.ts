@@ -12,6 +12,7 @@ import { cleanUp, opened, temporaryUrl } from '../support/store.js';
 const definition = {
   id: 'm1',
   name: 'Drum',
+  companyId: 'a',
   driver: 'flow' as const,
   samplingMs: 1000,
   config: { controls: ['burner'], charge_at_start: true },
@@ -120,13 +121,34 @@ describe('roasts in the store', () => {
     const second = await profiles.add({ ...profile, title: 'B' }, { machineId: 'm1', sessionId: 'roast' });
     assert.deepEqual([first.machineId, first.durationMs, second.machineId], [null, 1_001, 'm1']);
     assert.deepEqual((await profiles.find(first.id))?.profile, profile);
-    assert.deepEqual(await profiles.profile(second.id), { ...profile, title: 'B' });
+    assert.deepEqual(await profiles.profile(second.id, null), { ...profile, title: 'B' });
     const page = await profiles.page({ limit: 1 });
     assert.deepEqual(page.items, [second]);
     assert.deepEqual((await profiles.page({ limit: 1, cursor: page.next_cursor as string })).items, [first]);
     await profiles.remove(first.id);
     await assert.rejects(profiles.remove(first.id), (error) => hasCode(error, 'not_found'));
     assert.equal(await profiles.find(first.id), undefined);
+  });
+
+  it('keep profiles apart by company, beside what is everyone’s', async () => {
+    const profiles = roastProfiles(await opened());
+    const entries = [];
+    for (const companyId of [null, 'a', 'b']) {
+      entries.push(await profiles.add({ ...profile, title: String(companyId) }, { companyId }));
+    }
+    const seen = async (companies?: string[]) =>
+      (await profiles.page({ companies })).items.map(({ companyId }) => companyId);
+    assert.deepEqual(await seen(), ['b', 'a', null]);
+    assert.deepEqual(await seen(['a']), ['a', null]);
+    assert.deepEqual(await seen([]), [null]);
+    const [common, ofA] = entries.map(({ id }) => id) as [string, string];
+    const isThere = async (id: string, companyId: string | null) =>
+      (await profiles.profile(id, companyId)) !== undefined;
+    assert.deepEqual([await isThere(common, null), await isThere(common, 'a')], [true, true]);
+    assert.deepEqual(
+      [await isThere(ofA, 'a'), await isThere(ofA, 'b'), await isThere(ofA, null)],
+      [true, false, false],
+    );
   });
 
   it('forget a recording that was left 30 days ago, and none that a machine still has', async () => {

@@ -11,7 +11,7 @@ import { roastStatistics } from '../../lib/roast/statistics.js';
 import { command, machineBench, settled } from '../support/roast-machine.js';
 
 const definition = (part: Partial<MachineDefinition> = {}): MachineDefinition => ({
-  ...{ id: 'm1', name: 'Drum', driver: 'simulator', samplingMs: 1000, config: {} },
+  ...{ id: 'm1', name: 'Drum', companyId: null, driver: 'simulator', samplingMs: 1000, config: {} },
   ...part,
 });
 

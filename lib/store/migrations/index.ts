@@ -11,6 +11,7 @@ import { accessMosquitto } from './0008-access-mosquitto.js';
 import { roast } from './0009-roast.js';
 import { solarHypertable } from './0010-solar-hypertable.js';
 import { gateway } from './0011-gateway.js';
+import { roastCompany } from './0012-roast-company.js';
 import type { ColumnTypes } from './column-types.js';
 
 /** In their order. A name that has been released never changes, nor does what it does. */
@@ -28,4 +29,5 @@ export const MIGRATIONS: Readonly<
   '0009-roast': roast,
   '0010-solar-hypertable': solarHypertable,
   '0011-gateway': gateway,
+  '0012-roast-company': roastCompany,
 };
