@@ -7,6 +7,7 @@ import { type TokenSigner, Tokens } from '../../lib/access/token.js';
 import { FieldloomError } from '../../lib/core/errors.js';
 import { defineNode } from '../runtime/define-node.js';
 import { addGuard } from '../runtime/guard.js';
+import { awaitReader } from '../runtime/health.js';
 import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
 import type { ProvidedStore } from '../store/store.js';
@@ -53,6 +54,7 @@ export = (RED: NodeAPI): void => {
     const access = opening.then((opened) => opened.access);
     // Whoever waits for it is told; nobody has to.
     access.catch(() => {});
+    awaitReader(access, closed);
     provide({ access } satisfies ProvidedAccess);
 
     let opened: Opened | undefined;

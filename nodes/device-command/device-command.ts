@@ -11,6 +11,7 @@ import { wiredLink } from '../../lib/mqtt/wired-link.js';
 import { commandStore } from '../../lib/store/command.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
+import { awaitReader } from '../runtime/health.js';
 import { addReplay } from '../runtime/replay.js';
 import type { ProvidedStore } from '../store/store.js';
 import { addCommandFigures } from './figures.js';
@@ -84,6 +85,7 @@ export = (RED: NodeAPI): void => {
       return started;
     }
     const ready = begin();
+    awaitReader(ready, closed);
 
     return {
       async start() {

@@ -9,6 +9,7 @@ import { newId } from '../../lib/store/ids.js';
 import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
+import { awaitReader } from '../runtime/health.js';
 import { positiveNumber } from '../runtime/numbers.js';
 import { addReplay } from '../runtime/replay.js';
 import { sharedOut } from '../runtime/shared-out.js';
@@ -74,6 +75,7 @@ export = (RED: NodeAPI): void => {
       return { backend: started, queries: deviceQueries(open) };
     }
     const ready = begin();
+    awaitReader(ready, closed);
     context.provide(provideDevices(ready));
     disposals.push(
       addReplay(RED, 'device', async (letter) => {

@@ -10,6 +10,7 @@ import { readPublicKey } from '../../lib/firmware/signature.js';
 import { signQuery } from '../../lib/firmware/signed-url.js';
 import { firmwareImageRows } from '../../lib/store/firmware-images.js';
 import { defineNode } from '../runtime/define-node.js';
+import { awaitReader } from '../runtime/health.js';
 import { routes } from '../runtime/http.js';
 import { addFigure } from '../runtime/metrics.js';
 import { positiveNumber } from '../runtime/numbers.js';
@@ -61,7 +62,7 @@ const optionalNumber = (name: string, text: string | undefined) =>
   text === undefined || String(text).trim() === '' ? undefined : positiveNumber(name, text, 0);
 
 export = (RED: NodeAPI): void => {
-  defineNode<Config>(RED, 'fieldloom-firmware-files', ({ config, log, provide, use }) => {
+  defineNode<Config>(RED, 'fieldloom-firmware-files', ({ config, log, closed, provide, use }) => {
     const { store } = use<ProvidedStore>(config.store, 'store');
     const publicUrl = checkedUrl(config.publicUrl);
     const userDirectory = (RED.settings as { userDir?: string }).userDir ?? '.';
@@ -86,6 +87,7 @@ export = (RED: NodeAPI): void => {
     const opening = open();
     // Whoever waits for it is told; nobody has to.
     opening.catch(() => {});
+    awaitReader(opening, closed);
     let opened: Opened | undefined;
     const whenOpen = () => {
       if (opened === undefined) throw new FieldloomError('store_unavailable', 'the store is not open yet');

@@ -12,6 +12,7 @@ import { taskRow } from '../../lib/store/gateways.js';
 import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
+import { awaitReader } from '../runtime/health.js';
 import { positiveNumber } from '../runtime/numbers.js';
 import type { ProvidedStore } from '../store/store.js';
 import { addFirmwareFigures } from './figures.js';
@@ -121,6 +122,7 @@ export = (RED: NodeAPI): void => {
       return started;
     }
     const ready = begin();
+    awaitReader(ready, closed);
 
     return {
       async start() {

@@ -6,6 +6,7 @@ import { laundryStore } from '../../lib/store/laundry.js';
 import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
+import { awaitReader } from '../runtime/health.js';
 import { positiveNumber } from '../runtime/numbers.js';
 import { sharedOut } from '../runtime/shared-out.js';
 import type { ProvidedStore } from '../store/store.js';
@@ -71,6 +72,7 @@ export = (RED: NodeAPI): void => {
       return started;
     }
     const ready = begin();
+    awaitReader(ready, closed);
 
     return {
       async start() {

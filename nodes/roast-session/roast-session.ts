@@ -7,6 +7,7 @@ import { newId } from '../../lib/store/ids.js';
 import { roastStore } from '../../lib/store/roast.js';
 import { type Profiles, roastProfiles } from '../../lib/store/roast-profiles.js';
 import { defineNode } from '../runtime/define-node.js';
+import { awaitReader } from '../runtime/health.js';
 import type { ProvidedStore } from '../store/store.js';
 import { createDrivers } from './drivers.js';
 import { machineOfMessage, takeMessage } from './input.js';
@@ -34,30 +35,34 @@ export = (RED: NodeAPI): void => {
     const rest = { roastery: () => opened(roastery), profiles: () => opened(saved) };
     const stop = serveRoasts(RED, rest, () => roastery, log);
 
+    async function begin(): Promise<void> {
+      status('waiting', 'store');
+      const open = await store;
+      const profiles = roastProfiles(open);
+      const made = await whenPossible(
+        () =>
+          openRoastery({
+            store: roastStore(open),
+            profiles,
+            driver: drivers.make,
+            clock: systemClock,
+            steadyNow,
+            newId,
+            log,
+            tell: outputs.tell,
+          }),
+        { what: 'roasting machines', clock: systemClock, log, closed: () => closed.aborted },
+      );
+      if (closed.aborted) return made.close();
+      roastery = made;
+      saved = profiles;
+      status('working', 'ready');
+    }
+    const ready = begin();
+    awaitReader(ready, closed);
+
     return {
-      async start() {
-        status('waiting', 'store');
-        const open = await store;
-        const profiles = roastProfiles(open);
-        const made = await whenPossible(
-          () =>
-            openRoastery({
-              store: roastStore(open),
-              profiles,
-              driver: drivers.make,
-              clock: systemClock,
-              steadyNow,
-              newId,
-              log,
-              tell: outputs.tell,
-            }),
-          { what: 'roasting machines', clock: systemClock, log, closed: () => closed.aborted },
-        );
-        if (closed.aborted) return made.close();
-        roastery = made;
-        saved = profiles;
-        status('working', 'ready');
-      },
+      start: () => ready,
       async input(message) {
         const machine = machineOfMessage(opened(roastery), message);
         const now = { epochMs: systemClock.now(), steadyMs: steadyNow() };

@@ -21,6 +21,18 @@ export function addHealthCheck(name: string, check: () => Health): () => void {
 }
 
 /**
+ * The store does not count as open before a node has read from it what its paths answer with: `/health` would say that
+ * all is well while they still say 503.
+ * @param reading settles when it has, or cannot; a node that cannot says so itself
+ * @param closed of the node
+ */
+export function awaitReader(reading: Promise<unknown>, closed: AbortSignal): void {
+  const remove = addHealthCheck('store', () => ({ ok: false, detail: 'opening' }));
+  reading.then(remove, remove);
+  closed.addEventListener('abort', remove);
+}
+
+/**
  * All parts.
  * @param expected parts that must be there: one without a check is not well
  */

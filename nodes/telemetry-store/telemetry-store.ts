@@ -15,6 +15,7 @@ import {
 import type { Store } from '../../lib/store/store.js';
 import { arrivalOf } from '../runtime/arrival.js';
 import { defineNode } from '../runtime/define-node.js';
+import { awaitReader } from '../runtime/health.js';
 import { positiveNumber } from '../runtime/numbers.js';
 import { addOverview } from '../runtime/overview.js';
 import { addReplay } from '../runtime/replay.js';
@@ -112,6 +113,7 @@ export = (RED: NodeAPI): void => {
       return { backend: started, queries: repository };
     }
     const ready = begin();
+    awaitReader(ready, closed);
     const provided = provideTelemetry(ready, { fast: config.fast === true, shared: shared !== undefined });
     context.provide(provided);
     disposals.push(
