@@ -181,11 +181,15 @@ describe('a roast in a gateway', function () {
     try {
       await closed.start();
       const token = await addUser(closed, 'ann');
+      const root = await addUser(closed, 'root', '--admin');
       assert.equal((await fetch(`${closed.url}/api/machines`)).status, 401);
       const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
       const body = JSON.stringify({ id: 'm1', name: 'Drum', driver: 'simulator' });
-      const made = await fetch(`${closed.url}/api/machines`, { method: 'POST', headers, body });
-      assert.equal(made.status, 201, 'any user may');
+      const add = async (as: string) => {
+        const own = { ...headers, authorization: `Bearer ${as}` };
+        return (await fetch(`${closed.url}/api/machines`, { method: 'POST', headers: own, body })).status;
+      };
+      assert.deepEqual([await add(token), await add(root)], [403, 201], 'set up by an administrator');
       const url = `${closed.url.replace('http', 'ws')}/ws/live/m1`;
       const stranger = new WebSocket(url);
       stranger.on('error', () => {}); // it is refused

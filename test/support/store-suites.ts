@@ -1,7 +1,7 @@
-import { serviceUrl } from '../support/services.js';
-import { useServer } from '../support/store.js';
+import { serviceUrl } from './services.js';
+import { useServer } from './store.js';
 
-// The tests of the store, word for word, on each database server.
+/** The tests of the store. */
 const SUITES = [
   '../system/store-commit.test.js',
   '../system/store-keeping.test.js',
@@ -17,16 +17,14 @@ const SUITES = [
   '../system/store-gateways.test.js',
 ];
 
-for (const [name, variable] of [
-  ['MySQL or MariaDB', 'TEST_MYSQL_URL'],
-  ['PostgreSQL', 'TEST_POSTGRES_URL'],
-] as const) {
+/** Runs them word for word on the database server at the URL in `variable`. */
+export function storeSuitesOn(name: string, variable: string): void {
   describe(`on ${name}`, function () {
     this.timeout(60_000);
     before(() => useServer(serviceUrl(variable)));
     after(() => useServer(undefined));
     for (const suite of SUITES) {
-      // Loaded anew for each server: a suite registers its tests as it is loaded.
+      // Loaded anew: a suite registers its tests as it is loaded.
       delete require.cache[require.resolve(suite)];
       require(suite);
     }
