@@ -30,16 +30,16 @@ export function message(load: Load, index: number): { topic: string; payload: st
   return load.protocol === 'laundry' ? machineState(load, member, index) : telemetry(load, member, index);
 }
 
-/** The document's telemetry, its values moving as those of sensors do. */
+/** The document's telemetry, its values moving as those of sensors do, and with as few decimals. */
 function telemetry({ group }: Load, machine: string, index: number) {
   return {
     topic: `company/${group}/machine/${machine}/telemetry`,
     payload: JSON.stringify({
-      battery: 12 + (index % 997) / 500,
-      solar_v: 20 + (index % 1009) / 500,
+      battery: (1_200 + (index % 199)) / 100,
+      solar_v: (2_000 + (index % 211)) / 100,
       solar_a: (index % 1013) / 200,
       water: index % 101,
-      extra: { temp: 30 + (index % 991) / 100, vibration: (index % 983) / 1000 },
+      extra: { temp: (3_000 + (index % 991)) / 100, vibration: (index % 983) / 1000 },
     }),
   };
 }

@@ -19,7 +19,6 @@ interface Settings {
 }
 
 const settings = JSON.parse(process.argv[2] as string) as Settings;
-let next = settings.from;
 let acknowledged = 0;
 
 function publishPacket(index: number): Buffer {
@@ -48,11 +47,13 @@ async function publishOver(connection: number): Promise<void> {
   socket.setNoDelay(true);
   const packets = parser();
   let open = 0;
+  // A machine's messages come over one connection, as they do in a plant.
+  let next = settings.from + connection;
   const fill = () => {
     socket.cork();
     for (; open < settings.window && next < settings.to; open += 1) {
       socket.write(publishPacket(next));
-      next += 1;
+      next += settings.connections;
     }
     socket.uncork();
   };
