@@ -25,11 +25,27 @@ describe('parsing a message from outside', () => {
 
   it('refuses bytes that are not UTF-8 instead of replacing them', () => {
     refuses(Buffer.from([0x22, 0xc3, 0x28, 0x22]), 'invalid_utf8');
+    // Half of a surrogate pair, and a character longer than it need be.
+    refuses(Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), 'invalid_utf8');
+    refuses(Buffer.from([0x22, 0xc0, 0xaf, 0x22]), 'invalid_utf8');
+    refuses(Buffer.concat([Buffer.from('"\ufffd'), Buffer.from([0xff, 0x22])]), 'invalid_utf8');
+  });
+
+  it('takes the character by which others replace such bytes', () => {
+    assert.equal(parseJson(Buffer.from('"\ufffd"')), '\ufffd');
   });
 
   it('refuses 2,000 levels before building them', () => {
     refuses(Buffer.from('['.repeat(2000) + ']'.repeat(2000)), 'nesting_too_deep');
     refuses(Buffer.from('{"a":'.repeat(2000)), 'nesting_too_deep');
+  });
+
+  it('takes 64 levels and refuses one more, and any number of brackets side by side', () => {
+    const nested = (levels: number) => Buffer.from('['.repeat(levels) + ']'.repeat(levels));
+    parseJson(nested(64));
+    refuses(nested(65), 'nesting_too_deep');
+    const sideBySide = `[${Array(1000).fill('{"a":[]}').join(',')}]`;
+    assert.equal((parseJson(Buffer.from(sideBySide)) as unknown[]).length, 1000);
   });
 
   it('does not count brackets in strings', () => {
