@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { sql } from 'kysely';
 import { newId } from '../../lib/store/ids.js';
+import type { SqlValue } from '../../lib/store/store.js';
 import { cleanUp, opened, reaches, settingInsert, settings, temporaryUrl } from '../support/store.js';
 import { startStoreProcess } from '../support/store-process.js';
 
@@ -35,6 +37,54 @@ describe('the embedded database', () => {
     const found = await settings(store);
     assert.equal(found['counter'], '20');
     assert.equal(Object.keys(found).length, 21);
+  });
+
+  it('values of each kind arrive as they were given, in any mixture, beside units that cannot be sent', async () => {
+    const store = await opened();
+    await sql`create table mixture (number integer primary key, a, b, c)`.execute(store.db);
+    const value = fc.oneof(
+      fc.constant(null),
+      fc.integer(),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.bigInt({ min: 2n ** 53n, max: 2n ** 62n }),
+      fc.string({ unit: 'binary' }),
+      fc.uint8Array(),
+    );
+    const row = fc.tuple(value, value, value);
+    const wrongRow = fc.constant<[number, string, number]>([1, 'a', Number.NaN]);
+    const unit = fc.array(fc.oneof({ weight: 9, arbitrary: row }, wrongRow), { maxLength: 3 });
+    let last = 0;
+    let expectedCount = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(unit, { maxLength: 8 }), async (units) => {
+        const expected: [number, ...SqlValue[]][] = [];
+        await Promise.all(
+          units.map(async (rows) => {
+            const numbered = rows.map((values): [number, ...SqlValue[]] => [++last, ...values]);
+            const commit = store.commit(
+              numbered.map((parameters) => ({ sql: 'insert into mixture values (?, ?, ?, ?)', parameters })),
+            );
+            if (rows.some((values) => Number.isNaN(values[2]))) {
+              return assert.rejects(commit, { code: 'store_rejected' });
+            }
+            expected.push(...numbered);
+            return commit;
+          }),
+        );
+        for (const [number, a, b, c] of expected) {
+          const { rows } = await sql`
+            select 1 from mixture where number = ${number} and a is ${a} and b is ${b} and c is ${c}
+          `.execute(store.db);
+          assert.equal(rows.length, 1, `${[a, b, c].map(String)}`);
+        }
+        expectedCount += expected.length;
+        const { rows } = await sql<{ count: number }>`select count(*) as count from mixture`.execute(
+          store.db,
+        );
+        assert.equal(rows[0]?.count, expectedCount);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it('a full disk rejects nothing: the units wait, and are written in their order once there is room', async () => {

@@ -1,6 +1,6 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import { type Connection, failureOf } from './connection.js';
-import type { BatchRequest, Failure } from './messages.js';
+import { type BatchRequest, type Failure, NULL, NUMBER } from './messages.js';
 
 interface Known {
   sql: string;
@@ -65,10 +65,11 @@ export class BatchWriter {
     }
   }
 
-  #units({ codes, values }: BatchRequest, savepoints: boolean): [number, Failure][] {
+  #units(batch: BatchRequest, savepoints: boolean): [number, Failure][] {
+    const { codes } = batch;
+    const values = new Values(batch);
     const failures: [number, Failure][] = [];
     let code = 0;
-    let value = 0;
     for (let unit = 0; code < codes.length; unit += 1) {
       const statements = codes[code++] as number;
       if (savepoints) this.#run('savepoint unit');
@@ -77,10 +78,10 @@ export class BatchWriter {
         const number = codes[code++] as number;
         const count = codes[code++] as number;
         const affects = codes[code++] as number;
+        const parameters = values.next(count);
         if (failure === undefined) {
-          failure = this.#statement(number, values.slice(value, value + count), affects, index, savepoints);
+          failure = this.#statement(number, parameters, affects, index, savepoints);
         }
-        value += count;
       }
       if (failure !== undefined) {
         failures.push([unit, failure]);
@@ -91,11 +92,17 @@ export class BatchWriter {
     return failures;
   }
 
-  #statement(number: number, parameters: unknown[], affects: number, index: number, savepoints: boolean) {
+  #statement(
+    number: number,
+    parameters: SQLInputValue[],
+    affects: number,
+    index: number,
+    savepoints: boolean,
+  ) {
     let failure: Failure;
     let written = index;
     try {
-      const { changes } = this.#prepared(number).run(...(parameters as SQLInputValue[]));
+      const { changes } = this.#prepared(number).run(...parameters);
       if (affects < 0 || changes === affects) return undefined;
       written += Number(changes);
       failure = { kind: 'conflict', message: `${changes} rows changed instead of ${affects}` };
@@ -116,5 +123,28 @@ export class BatchWriter {
 
   #run(sql: string): void {
     this.#connection.query(sql, []);
+  }
+}
+
+/** The parameters of a batch, one statement's after the other's. */
+class Values {
+  readonly #batch: BatchRequest;
+  #kind = 0;
+  #number = 0;
+  #other = 0;
+
+  constructor(batch: BatchRequest) {
+    this.#batch = batch;
+  }
+
+  next(count: number): SQLInputValue[] {
+    const { kinds, numbers, others } = this.#batch;
+    const values: SQLInputValue[] = new Array(count);
+    for (let index = 0; index < count; index += 1) {
+      const kind = kinds[this.#kind++];
+      if (kind === NUMBER) values[index] = numbers[this.#number++] as number;
+      else values[index] = kind === NULL ? null : (others[this.#other++] as SQLInputValue);
+    }
+    return values;
   }
 }

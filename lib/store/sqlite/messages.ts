@@ -8,10 +8,15 @@ export interface WorkerSettings {
   busyMs: number;
 }
 
+/** What a parameter is, in `BatchRequest.kinds`. */
+export const NULL = 0;
+export const NUMBER = 1;
+export const OTHER = 2;
+
 /**
  * Many units as few long arrays of primitives: that is what structured cloning copies fastest. `codes` holds, for
  * each unit, the number of its statements, then three numbers each: statement number, number of parameters, and
- * `affects` or -1.
+ * `affects` or -1. `kinds` holds what each parameter is; its value is the next one of `numbers` or of `others`.
  */
 export interface BatchRequest {
   kind: 'batch';
@@ -19,7 +24,10 @@ export interface BatchRequest {
   /** A batch of a round that has failed is not written (driver.ts `commit`). */
   round: number;
   codes: Int32Array;
-  values: SqlValue[];
+  kinds: Uint8Array;
+  numbers: Float64Array;
+  /** Texts, bytes and large integers. */
+  others: SqlValue[];
   /** Statement numbers that are new, with their text. */
   learn: [number, string][];
   /** Statement numbers that will not be used after this batch. */
