@@ -106,7 +106,9 @@ export function createTelemetryIntake(options: TelemetryIntakeOptions): Telemetr
     append.late = row.at < clock.now() - LATE_MS;
     if (!isPast) options.hear(machine, arrival.receivedAt, !append.late);
     if (!append.identified) {
-      if (machine.repeatable.length > 0 && isRepeated(machine, row)) return repeated(machine, append);
+      // What comes when nothing can come again any more is new, though it says the same.
+      const mayRepeat = arrival.resumedAt !== undefined && machine.repeatable.length > 0;
+      if (mayRepeat && isRepeated(machine, row)) return repeated(machine, append);
       row.id = firstId + (nextId++ % 2 ** 20);
     }
     machine.rowsUnderWay += 1;

@@ -53,10 +53,10 @@ describe('the solar backend', () => {
     assert.equal(found.length, 2, 'the same values twice are two messages');
     assert.deepEqual(
       found.reverse(),
-      site.told.telemetry.map(({ row }) => row),
+      site.told.telemetry.map(({ row }) => ({ ...row })),
     );
     assert.equal(site.told.arrived.length, 2);
-    assert.deepEqual(site.backend.machine(IDS)?.latest, found[1]);
+    assert.deepEqual({ ...site.backend.machine(IDS)?.latest }, found[1]);
   });
 
   it('keeps the machines of companies apart that have the same id', async () => {
@@ -131,6 +131,19 @@ describe('the solar backend', () => {
         'a third equal one is new, and so is one of long before',
       );
       assert.equal((await rows()).length, 6);
+    });
+
+    it('but not one that says the same when nothing can come again any more', async () => {
+      await site.say('telemetry', TELEMETRY);
+      await restart();
+      const resumedAt = clock.now() + SECOND;
+      await advance(2 * SECOND);
+      await site.say('telemetry', { battery: 12 }, { resumedAt });
+      await site.say('telemetry', TELEMETRY);
+      assert.deepEqual(
+        (await rows()).map(({ battery }) => battery),
+        [13.5, 12, 13.5],
+      );
     });
 
     it('also where the first is still on its way', async () => {
