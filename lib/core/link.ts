@@ -17,6 +17,23 @@ export interface Message {
   resumedAt?: number;
 }
 
+/**
+ * A message that has arrived. A class, as is all that thousands of messages hold while they wait for their commit: once
+ * objects of a literal have outlived a collection of garbage, V8 makes all further ones of it among the old (allocation
+ * site pretenuring), whence only its costlier collections take them.
+ */
+export class ArrivedMessage implements Message {
+  resumedAt?: number;
+
+  constructor(
+    readonly topic: string,
+    readonly payload: Buffer,
+    readonly qos: QoS,
+    readonly retain: boolean,
+    readonly receivedAt: number,
+  ) {}
+}
+
 /** So many messages of a resumed connection may be repetitions: as many as MQTT has packet identifiers. */
 export const RESUME_WINDOW = 65_535;
 

@@ -1,6 +1,7 @@
-interface Place {
-  ready: boolean;
-  release: () => void | Promise<void>;
+class Place {
+  ready = false;
+
+  constructor(readonly release: () => void | Promise<void>) {}
 }
 
 /**
@@ -21,7 +22,7 @@ export class ArrivalOrder {
    * @returns call it when the place is ready
    */
   enter(release: () => void | Promise<void>): () => void {
-    const place: Place = { ready: false, release };
+    const place = new Place(release);
     this.#waiting.push(place);
     return () => {
       place.ready = true;

@@ -1,7 +1,7 @@
 import type { Client, PublishPacket } from 'aedes';
 import type { Clock } from '../core/clock.js';
 import { asError } from '../core/errors.js';
-import { type Message, type MessageHandler, RESUME_WINDOW } from '../core/link.js';
+import { ArrivedMessage, type MessageHandler, RESUME_WINDOW } from '../core/link.js';
 import type { Log } from '../core/log.js';
 import type { Authority } from './authority.js';
 import type { BrokerPersistence } from './broker-persistence.js';
@@ -69,7 +69,7 @@ export class ClientPublishes {
     let failure: Error | undefined;
     const ready = peer.order.enter(() => this.#release(peer, packet, failure, callback));
     const end = () => {
-      peers.handled(peer, packet);
+      peers.ended(peer, packet);
       ready();
     };
     const work = this.#handle(packet, peer);
@@ -111,7 +111,7 @@ export class ClientPublishes {
     const handlers = this.#options.handlers.match(topic);
     if (handlers.length === 0) return undefined;
     const receivedAt = this.#options.clock.now();
-    const message: Message = { topic, payload: payload as Buffer, qos, retain: false, receivedAt };
+    const message = new ArrivedMessage(topic, payload as Buffer, qos, false, receivedAt);
     // Any client may repeat what it sent before: over a connection that was lost, or to a gateway that was killed.
     if (qos > 0 && peer.arrived <= RESUME_WINDOW) message.resumedAt = peer.since;
     if (handlers.length === 1) return callHandler(handlers[0] as MessageHandler, message);

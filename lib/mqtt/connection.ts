@@ -4,9 +4,9 @@ import { type BackoffOptions, backoffDelay } from '../core/backoff.js';
 import { systemClock } from '../core/clock.js';
 import { asError, FieldloomError } from '../core/errors.js';
 import {
+  ArrivedMessage,
   type Link,
   type LinkState,
-  type Message,
   type MessageHandler,
   type PublishOptions,
   RESUME_WINDOW,
@@ -178,13 +178,8 @@ class MqttConnection implements Connection {
   }
 
   #receive(packet: IPublishPacket, signal: AbortSignal): Promise<void> {
-    const message: Message = {
-      topic: packet.topic,
-      payload: packet.payload as Buffer,
-      qos: packet.qos,
-      retain: packet.retain,
-      receivedAt: this.#now(),
-    };
+    const { topic, payload, qos, retain } = packet;
+    const message = new ArrivedMessage(topic, payload as Buffer, qos, retain, this.#now());
     if (this.#resumed !== undefined && packet.qos > 0) {
       message.resumedAt = this.#resumed.at;
       this.#resumed.left -= 1;

@@ -13,9 +13,17 @@ export interface BacklogLimits {
 }
 
 /** A publish between its arrival and the moment the broker has done with it. */
-interface Flight {
-  bytes: number;
-  handled: boolean;
+class Flight {
+  handled = false;
+
+  constructor(readonly bytes: number) {}
+}
+
+/** Where a packet's flight is: on the packet itself, which is cheaper than a Map through which everything passes. */
+const FLIGHT = Symbol('flight');
+
+interface Flying {
+  [FLIGHT]?: Flight;
 }
 
 /** What outlives the connections of a login. */
@@ -31,7 +39,10 @@ export interface Login {
 /** One network connection of a client that has logged in. */
 export class Peer {
   readonly order = new ArrivalOrder();
-  readonly flights = new Map<object, Flight>();
+  /** Publishes that the broker has not done with, and those of them whose handlers have ended, with their bytes. */
+  flights = 0;
+  handled = 0;
+  handledBytes = 0;
   /** QoS 2 publishes with their handlers, by message id. */
   readonly qos2 = new Map<number, Promise<void>>();
   /** Flights whose handlers have not ended. */
@@ -113,7 +124,7 @@ export class Peers {
     this.#connected.delete(peer);
     if (this.#byClientId.get(peer.client.id) === peer) this.#byClientId.delete(peer.client.id);
     if (peer.login.peer === peer) peer.login.peer = undefined;
-    for (const [packet, { handled }] of peer.flights) if (handled) this.#land(peer, packet);
+    this.#land(peer, peer.handled, peer.handledBytes);
     this.#forget(peer.login);
   }
 
@@ -131,12 +142,13 @@ export class Peers {
     if (peer === undefined || this.#stopped || peer.login.handling > peer.handling) return 0;
     const { messages, bytes, totalBytes } = this.#limits;
     if (peer.bytes >= bytes || this.#totalBytes >= totalBytes) return 0;
-    return Math.max(0, messages - peer.flights.size);
+    return Math.max(0, messages - peer.flights);
   }
 
   /** A publish has arrived. */
   start(peer: Peer, packet: object, bytes: number): void {
-    peer.flights.set(packet, { bytes, handled: false });
+    (packet as Flying)[FLIGHT] = new Flight(bytes);
+    peer.flights += 1;
     peer.bytes += bytes;
     peer.arrived += 1;
     peer.handling += 1;
@@ -146,35 +158,41 @@ export class Peers {
   }
 
   /** Its handlers have ended. */
-  handled(peer: Peer, packet: object): void {
-    const flight = peer.flights.get(packet);
+  ended(peer: Peer, packet: object): void {
+    const flight = (packet as Flying)[FLIGHT];
     if (flight === undefined || flight.handled) return;
     flight.handled = true;
+    peer.handled += 1;
+    peer.handledBytes += flight.bytes;
     peer.handling -= 1;
     peer.login.handling -= 1;
     // The connection that took over waits for this one's handlers.
     if (peer.login.peer !== peer) peer.login.peer?.gate.wakeIfDenied();
     if (peer.closed) {
-      this.#land(peer, packet);
+      this.#land(peer, 1, flight.bytes);
       this.#forget(peer.login);
     }
   }
 
-  /** The broker has done with it. */
+  /** The broker has done with it. Of a connection that has ended it had done with all that was handled. */
   done(peer: Peer, packet: object): void {
-    this.handled(peer, packet);
-    this.#land(peer, packet);
+    const flight = (packet as Flying)[FLIGHT];
+    if (flight === undefined) return;
+    this.ended(peer, packet);
+    if (!peer.closed) this.#land(peer, 1, flight.bytes);
   }
 
-  #land(peer: Peer, packet: object): void {
-    const flight = peer.flights.get(packet);
-    if (flight === undefined) return;
-    peer.flights.delete(packet);
-    peer.bytes -= flight.bytes;
-    this.#flights -= 1;
+  /** So many, handled, are no longer held for the client. */
+  #land(peer: Peer, flights: number, bytes: number): void {
+    if (flights === 0) return;
+    peer.flights -= flights;
+    peer.handled -= flights;
+    peer.bytes -= bytes;
+    peer.handledBytes -= bytes;
+    this.#flights -= flights;
     if (this.#flights === 0) this.#onIdle();
     const wasFull = this.#totalBytes >= this.#limits.totalBytes;
-    this.#totalBytes -= flight.bytes;
+    this.#totalBytes -= bytes;
     if (wasFull && this.#totalBytes < this.#limits.totalBytes) {
       for (const each of this.#connected) each.gate.wakeIfDenied();
     } else peer.gate.wakeIfDenied();

@@ -6,7 +6,7 @@ import { formatInstant, readInstant } from '../core/instant.js';
 import { parseJson } from '../core/json.js';
 import { compileSchema } from '../core/schema.js';
 import { isTopicLevel, type TopicTemplate, topicTemplate } from '../core/topic.js';
-import type { Append, MachineIds, ReportedStatus } from './ports.js';
+import type { Append, MachineIds, ReportedStatus, TelemetryRow } from './ports.js';
 import type { StatusMessage, TelemetryMessage } from './wire.js';
 
 /** How far ahead of our clock a message may be at all, and how far before its time is not believed. */
@@ -53,6 +53,38 @@ export function readTopic(topics: SolarTopics, topic: string): MachineIds & { ki
   );
 }
 
+/** Both wait for their commit: as ArrivedMessage (lib/core/link.ts). */
+class NewRow implements TelemetryRow {
+  machine = 0;
+  id = 0;
+  at: number;
+  readonly battery: number | null;
+  readonly solarV: number | null;
+  readonly solarA: number | null;
+  readonly water: number | null;
+  readonly extra: string | null;
+
+  constructor(
+    wire: TelemetryMessage,
+    readonly receivedAt: number,
+  ) {
+    this.at = receivedAt;
+    this.battery = wire.battery ?? null;
+    this.solarV = wire.solar_v ?? null;
+    this.solarA = wire.solar_a ?? null;
+    this.water = wire.water ?? null;
+    this.extra = extraOf(wire);
+  }
+}
+
+class NewAppend implements Append {
+  identified = false;
+  digest: string | null = null;
+  late = false;
+
+  constructor(readonly row: NewRow) {}
+}
+
 const wrong = (pointer: string, what: string) =>
   new FieldloomError('schema_mismatch', `${pointer === '' ? 'the message' : pointer} ${what}`, { pointer });
 
@@ -69,18 +101,7 @@ export function parseTelemetry(payload: Buffer, receivedAt: number, now: number,
   const result = validateTelemetry(value);
   if (!result.valid) throw new FieldloomError('schema_mismatch', result.message, { pointer: result.pointer });
   const wire = result.value;
-  const row = {
-    machine: 0,
-    at: receivedAt,
-    id: 0,
-    receivedAt,
-    battery: wire.battery ?? null,
-    solarV: wire.solar_v ?? null,
-    solarA: wire.solar_a ?? null,
-    water: wire.water ?? null,
-    extra: extraOf(wire),
-  };
-  const append: Append = { row, identified: false, digest: null, late: false };
+  const append = new NewAppend(new NewRow(wire, receivedAt));
   const { message_id: messageId = null, timestamp = null } = wire;
   if (timestamp !== null || messageId !== null) identify(append, messageId, timestamp, now, oldest);
   return append;
@@ -150,12 +171,13 @@ function extraOf(wire: TelemetryMessage): string | null {
   }
   if (more !== undefined) extra = withMore(extra, more);
   if (extra === null) return null;
-  const pointer = infiniteIn(extra);
+  const text = JSON.stringify(extra);
+  const pointer = text.includes('null') ? infiniteIn(extra) : undefined;
   if (pointer !== undefined) {
     const at = `${more === undefined ? '/extra' : pointerOf(wire, pointer)}${more === undefined ? pointer : ''}`;
     throw wrong(at, 'must be a finite number');
   }
-  return limited(JSON.stringify(extra), '/extra');
+  return limited(text, '/extra');
 }
 
 function withMore(extra: unknown, more: Record<string, unknown>): unknown {
@@ -174,7 +196,7 @@ function pointerOf(wire: TelemetryMessage, pointer: string): string {
   return name in wire && name !== 'extra' ? pointer : `/extra${pointer}`;
 }
 
-/** JSON pointer to a number that is not finite: JSON has no word for it, but 1e999 is read as one. */
+/** JSON pointer to a number that is not finite: 1e999 is read as one, and written as null. */
 function infiniteIn(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : '';
   if (typeof value !== 'object' || value === null) return undefined;

@@ -8,13 +8,16 @@ import type { StoreState } from './store.js';
 const LARGEST_BATCH = 2_000;
 /** A second batch is sent ahead of the first one's commit only where it is worth a transaction of its own. */
 const WORTH_SENDING_AHEAD = 250;
-const SETTLED_AT_ONCE = 200;
+const SETTLED_AT_ONCE = 500;
 const RETRY: BackoffOptions = { firstMs: 50, maxMs: 2_000, jitter: 0.2 };
 
-interface Waiting {
-  readonly unit: Unit;
-  readonly fulfil: () => void;
-  readonly reject: (error: Error) => void;
+/** A unit on its way to the database. */
+class Waiting {
+  constructor(
+    readonly unit: Unit,
+    readonly fulfil: () => void,
+    readonly reject: (error: Error) => void,
+  ) {}
 }
 
 /**
@@ -52,7 +55,7 @@ export class GroupCommit {
   commit(unit: Unit): Promise<void> {
     if (this.#closing) return Promise.reject(storeClosed());
     return new Promise((fulfil, reject) => {
-      this.#queue.push({ unit, fulfil, reject });
+      this.#queue.push(new Waiting(unit, fulfil, reject));
       if (this.#scheduled) return;
       this.#scheduled = true;
       setImmediate(this.#turn);

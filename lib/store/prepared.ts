@@ -30,16 +30,15 @@ export function prepare<V extends { [K in keyof V]: SqlValue }>(
 ): (values: V) => Statement {
   const value = (name: string) => new Placeholder(name) as never;
   const { sql, parameters } = build(value, db).compile();
-  const count = parameters.length;
   const names = parameters.map((parameter) =>
     parameter instanceof Placeholder ? parameter.name : undefined,
   );
   return (values) => {
     const given = values as Record<string, SqlValue>;
-    const filled: SqlValue[] = new Array(count);
-    for (let index = 0; index < count; index += 1) {
+    const filled = parameters.slice() as SqlValue[];
+    for (let index = 0; index < filled.length; index += 1) {
       const name = names[index];
-      filled[index] = (name === undefined ? parameters[index] : given[name]) as SqlValue;
+      if (name !== undefined) filled[index] = given[name] as SqlValue;
     }
     return affects === undefined ? { sql, parameters: filled } : { sql, parameters: filled, affects };
   };

@@ -1,4 +1,11 @@
-import type { Append, Bucket, MachineRecord, RollupStore, StatusWrite } from '../solar/ports.js';
+import type {
+  Append,
+  Bucket,
+  MachineRecord,
+  RollupStore,
+  StatusWrite,
+  TelemetryRow,
+} from '../solar/ports.js';
 import { beginOf, MINUTE_MS } from '../solar/rollup.js';
 import { newId } from './ids.js';
 import { insertOnce, placeholders, prepare, upsert } from './prepared.js';
@@ -12,7 +19,40 @@ import type {
   SolarStatusChangeTable,
   SolarTelemetryTable,
 } from './solar-tables.js';
-import type { Statement, Store } from './store.js';
+import type { SqlValue, Statement, Store } from './store.js';
+
+/** As ArrivedMessage (lib/core/link.ts): a class. */
+class Insert implements Statement {
+  constructor(
+    readonly sql: string,
+    readonly parameters: readonly SqlValue[],
+  ) {}
+}
+
+/* Arrays are copied instead of written as literals, for the same reason. */
+const NO_PARAMETERS: readonly SqlValue[] = Array(9).fill(null);
+const NO_INSERT: readonly Insert[] = [new Insert('', NO_PARAMETERS)];
+
+function unitOf(insert: Insert): Insert[] {
+  const unit = NO_INSERT.slice();
+  unit[0] = insert;
+  return unit;
+}
+
+/** In the order of the columns. */
+function parametersOf(row: TelemetryRow): SqlValue[] {
+  const parameters = NO_PARAMETERS.slice();
+  parameters[0] = row.machine;
+  parameters[1] = row.at;
+  parameters[2] = row.id;
+  parameters[3] = row.receivedAt;
+  parameters[4] = row.battery;
+  parameters[5] = row.solarV;
+  parameters[6] = row.solarA;
+  parameters[7] = row.water;
+  parameters[8] = row.extra;
+  return parameters;
+}
 
 /** Compiled once; a message then costs no more than filling in its values. */
 export function solarStatements(store: Store) {
@@ -120,14 +160,15 @@ export function solarStatements(store: Store) {
 
     /** One statement for most messages. What guards comes first: a unit that is void by it has written nothing. */
     append({ row, identified, digest, late }: Append): readonly Statement[] {
-      const { machine, at, id, receivedAt, battery, solarV, solarA, water, extra } = row;
-      const parameters = [machine, at, id, receivedAt, battery, solarV, solarA, water, extra];
+      const { machine, at } = row;
+      const parameters = parametersOf(row);
+      if (digest === null && !late && !identified) return unitOf(new Insert(telemetrySql, parameters));
       const insert: Statement =
         identified && digest === null
           ? { sql: telemetrySql, parameters, affects: 1 }
           : { sql: telemetrySql, parameters };
       if (digest === null && !late) return [insert];
-      const unit = digest === null ? [insert] : [insertMessage({ machine, digest, at }), insert];
+      const unit: Statement[] = digest === null ? [insert] : [insertMessage({ machine, digest, at }), insert];
       if (late) unit.push(mark(machine, at));
       return unit;
     },

@@ -16,17 +16,20 @@ const extra = (message: object) => JSON.parse(read(message).row.extra ?? 'null')
 describe('a telemetry message', () => {
   it('of the seed is a row as it stands', () => {
     const { row, identified } = read(TELEMETRY);
-    assert.deepEqual(row, {
-      machine: 0,
-      at: NOW,
-      id: 0,
-      receivedAt: NOW,
-      battery: 13.5,
-      solarV: 21.2,
-      solarA: 4.5,
-      water: 80,
-      extra: '{"temp":32.5,"vibration":0.01}',
-    });
+    assert.deepEqual(
+      { ...row },
+      {
+        machine: 0,
+        at: NOW,
+        id: 0,
+        receivedAt: NOW,
+        battery: 13.5,
+        solarV: 21.2,
+        solarA: 4.5,
+        water: 80,
+        extra: '{"temp":32.5,"vibration":0.01}',
+      },
+    );
     assert.equal(identified, false);
   });
 
