@@ -8,6 +8,7 @@ import { ponds } from '../lib/store/pond.js';
 import { Gateway } from '../test/support/gateway.js';
 import { installPondFlow } from '../test/support/pond-flow.js';
 import { metric } from './fleet.js';
+import { percentile } from './harness/percentile.js';
 
 /** Devices that the requests are spread over: a device has one command in flight at a time. */
 const DEVICES = 400;
@@ -30,10 +31,6 @@ interface Sample {
   refused: number;
 }
 
-const percentile = (values: number[], share: number) => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-};
 const deviceOf = (index: number) => `bench-${index}`;
 
 /** An owner with a pond on each device, and a login that stands for all devices. */

@@ -16,6 +16,7 @@ import {
   PUBLISHERS,
 } from './harness/flows.js';
 import { type Load, makeLoad, type Protocol } from './harness/messages.js';
+import { percentile } from './harness/percentile.js';
 import { Child, type ProcessStatistics } from './harness/processes.js';
 import { type RowCounter, rowCounter } from './harness/rows.js';
 import { printTable } from './harness/table.js';
@@ -25,6 +26,8 @@ const MEMBERS = 1000;
 export interface IngestOptions {
   /** Messages of one run. */
   messages: number;
+  /** So often each candidate is measured, in turns. */
+  rounds: number;
   protocol: Protocol;
   /** Ours stores there; the peer always in SQLite. */
   database: Database;
@@ -191,88 +194,104 @@ function result(
   return { name, rate, cpuUs, delayMs, memory };
 }
 
-/** The figures of the ingest path against its peers, all in this run, on this machine. */
-export async function benchIngest(options: IngestOptions): Promise<void> {
+/** One measurement of each candidate, by name. */
+type Round = Map<string, Result>;
+
+async function measureRound(options: IngestOptions, mosquittoUrl: string | undefined): Promise<Round> {
   const { protocol } = options;
   const ours = nodeNameOf(protocol);
-  const mosquitto = options.broker === 'embedded' ? undefined : await startMosquitto();
-  const results: Result[] = [];
+  const round: Round = new Map();
   const wanted = (name: string) =>
     (options.only === undefined || name.includes(options.only)) &&
     (options.broker === undefined || name.toLowerCase().startsWith(options.broker));
   const measure = async (name: string, run: (name: string) => Promise<Result>) => {
-    if (wanted(name)) results.push(await run(name));
+    if (wanted(name)) round.set(name, await run(name));
   };
-  const bare = 'bare MQTT.js, dropping';
-  const peer = 'mqtt in, json, function, sqlite';
-  if (mosquitto) {
-    const { url } = mosquitto;
+  if (mosquittoUrl !== undefined) {
+    const url = mosquittoUrl;
     const from = (flow: MeasuredFlow) => (name: string) => drain(name, url, options, flow);
     const liveOn = (flow: MeasuredFlow) => (name: string) => live(name, options, flow, url);
     await measure(`Mosquitto: ${ours}`, from(gatewayFlow(protocol, 'ours')));
-    await measure(`Mosquitto: ${peer}`, from(nodeRedOwnFlow(protocol, 'peer')));
-    await measure(`Mosquitto: ${bare}`, from(bareFlow(protocol, 'bare')));
+    await measure(`Mosquitto: ${PEER}`, from(nodeRedOwnFlow(protocol, 'peer')));
+    await measure(`Mosquitto: ${BARE}`, from(bareFlow(protocol, 'bare')));
     await measure(`Mosquitto, live: ${ours}`, liveOn(gatewayFlow(protocol, 'live-ours')));
-    await measure(`Mosquitto, live: ${bare}`, liveOn(bareFlow(protocol, 'live-bare')));
-    await mosquitto.stop();
-  } else if (options.broker !== 'embedded') {
-    console.log('Mosquitto is not installed: only the embedded broker is measured.');
+    await measure(`Mosquitto, live: ${BARE}`, liveOn(bareFlow(protocol, 'live-bare')));
   }
   const embedded = (behind: 'ours' | 'peer' | 'drop') => (name: string) =>
     live(name, options, embeddedBrokerFlow(protocol, behind));
   await measure(`embedded: ${ours}`, embedded('ours'));
-  await measure(`embedded: ${peer}`, embedded('peer'));
-  await measure('embedded: broker taking and dropping', embedded('drop'));
-  await measure('embedded: bare aedes, taking and dropping', (name) => live(name, options, bareBrokerFlow));
-  const named = (name: string) => results.find((result) => result.name === name);
-  const ratio = (own: string, peer: string) => {
-    const [a, b] = [named(own), named(peer)];
-    return a === undefined || b === undefined ? 'not measured' : (a.rate / b.rate).toFixed(2);
-  };
+  await measure(`embedded: ${PEER}`, embedded('peer'));
+  await measure(`embedded: ${DROPPING}`, embedded('drop'));
+  await measure(`embedded: ${AEDES}`, (name) => live(name, options, bareBrokerFlow));
+  return round;
+}
 
-  printTable(
-    ['candidate', 'messages/s', 'CPU µs a message', 'loop delay p99 ms', 'memory MiB'],
-    results.map(({ name, rate, cpuUs, delayMs, memory }) => [
-      name,
-      rate.toFixed(0),
-      cpuUs.toFixed(1),
-      delayMs.toFixed(1),
-      (memory / 2 ** 20).toFixed(0),
-    ]),
-  );
-  printTable(
-    ['ratio', 'reach', 'reached'],
+const PEER = 'mqtt in, json, function, sqlite';
+const BARE = 'bare MQTT.js, dropping';
+const DROPPING = 'broker taking and dropping';
+const AEDES = 'bare aedes, taking and dropping';
+
+/** Ours against a peer: what stands in the table, the two candidates, and the ratio to reach (ingest.md "Speed to reach"). */
+const RATIOS = (ours: string) =>
+  [
+    [`ours against ${PEER} (Mosquitto)`, `Mosquitto: ${ours}`, `Mosquitto: ${PEER}`, '4'],
     [
-      [
-        'ours against mqtt in, json, function, sqlite (Mosquitto)',
-        '4',
-        ratio(`Mosquitto: ${ours}`, 'Mosquitto: mqtt in, json, function, sqlite'),
-      ],
-      [
-        'ours against bare MQTT.js, with the publishers on the same cores (Mosquitto)',
-        '0.6',
-        ratio(`Mosquitto, live: ${ours}`, 'Mosquitto, live: bare MQTT.js, dropping'),
-      ],
-      [
-        'ours against bare MQTT.js, from a full queue (Mosquitto)',
-        '',
-        ratio(`Mosquitto: ${ours}`, 'Mosquitto: bare MQTT.js, dropping'),
-      ],
-      [
-        'ours against mqtt in, json, function, sqlite (embedded)',
-        '6',
-        ratio(`embedded: ${ours}`, 'embedded: mqtt in, json, function, sqlite'),
-      ],
-      [
-        'ours against taking and dropping (embedded)',
-        '0.6',
-        ratio(`embedded: ${ours}`, 'embedded: broker taking and dropping'),
-      ],
-      [
-        'ours against bare aedes, taking and dropping',
-        '',
-        ratio(`embedded: ${ours}`, 'embedded: bare aedes, taking and dropping'),
-      ],
+      'ours against bare MQTT.js, with the publishers on the same cores (Mosquitto)',
+      `Mosquitto, live: ${ours}`,
+      `Mosquitto, live: ${BARE}`,
+      '0.6',
     ],
-  );
+    [
+      'ours against bare MQTT.js, from a full queue (Mosquitto)',
+      `Mosquitto: ${ours}`,
+      `Mosquitto: ${BARE}`,
+      '',
+    ],
+    [`ours against ${PEER} (embedded)`, `embedded: ${ours}`, `embedded: ${PEER}`, '6'],
+    ['ours against taking and dropping (embedded)', `embedded: ${ours}`, `embedded: ${DROPPING}`, '0.6'],
+    [`ours against ${AEDES}`, `embedded: ${ours}`, `embedded: ${AEDES}`, ''],
+  ] as const;
+
+const median = (values: readonly number[]) => percentile(values, 0.5);
+
+function printCandidates(rounds: readonly Round[]): void {
+  const rows = [...(rounds[0] as Round).keys()].map((name) => {
+    const figure = (of: (result: Result) => number) =>
+      median(rounds.map((round) => of(round.get(name) as Result)));
+    return [
+      name,
+      figure(({ rate }) => rate).toFixed(0),
+      figure(({ cpuUs }) => cpuUs).toFixed(1),
+      figure(({ delayMs }) => delayMs).toFixed(1),
+      (figure(({ memory }) => memory) / 2 ** 20).toFixed(0),
+    ];
+  });
+  printTable(['candidate', 'messages/s', 'CPU µs a message', 'loop delay p99 ms', 'memory MiB'], rows);
+}
+
+/** Each round has its own ratio: a machine that others slow down slows both of it. */
+function printRatios(rounds: readonly Round[], ours: string): void {
+  const rows = RATIOS(ours).map(([what, own, peer, reach]) => {
+    const ratios = rounds.flatMap((round) => {
+      const [a, b] = [round.get(own), round.get(peer)];
+      return a === undefined || b === undefined ? [] : [a.rate / b.rate];
+    });
+    if (ratios.length === 0) return [what, reach, 'not measured', ''];
+    const span = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
+    return [what, reach, median(ratios).toFixed(2), span];
+  });
+  printTable(['ratio', 'reach', 'reached', 'in the rounds'], rows);
+}
+
+/** The figures of the ingest path against its peers, all in this run, on this machine: the medians of its rounds. */
+export async function benchIngest(options: IngestOptions): Promise<void> {
+  const mosquitto = options.broker === 'embedded' ? undefined : await startMosquitto();
+  if (mosquitto === undefined && options.broker !== 'embedded') {
+    console.log('Mosquitto is not installed: only the embedded broker is measured.');
+  }
+  const rounds: Round[] = [];
+  while (rounds.length < options.rounds) rounds.push(await measureRound(options, mosquitto?.url));
+  await mosquitto?.stop();
+  printCandidates(rounds);
+  printRatios(rounds, nodeNameOf(options.protocol));
 }

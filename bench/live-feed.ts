@@ -3,6 +3,7 @@ import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { Gateway } from '../test/support/gateway.js';
 import { metric } from './fleet.js';
 import type { LiveClientsAnswer } from './harness/live-clients-process.js';
+import { percentile } from './harness/percentile.js';
 import { Child } from './harness/processes.js';
 import { printTable } from './harness/table.js';
 
@@ -20,9 +21,6 @@ const PADDING = 'x'.repeat(15_000);
 const ROUNDS = 5;
 /** What another's standing still may add to the 99th percentile of those who read. */
 const REACH = 0.2;
-
-const percentile = (values: readonly number[], share: number) =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 
 /** Telemetry with the moment at which it leaves. */
 function publish(client: MqttClient, machine: string, padding = ''): void {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { Gateway } from '../test/support/gateway.js';
+import { percentile } from './harness/percentile.js';
 import { printTable } from './harness/table.js';
 
 export interface RoastLiveOptions {
@@ -18,9 +19,6 @@ const INTERVAL_MS = 100;
 /** The case of the protocol's own document: 3 machines, a reading a second, 15 minutes. */
 const READINGS = 3 * 15 * 60;
 const POLLS = 200;
-
-const percentile = (values: readonly number[], share: number) =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 
 async function post(gateway: Gateway, path: string, body?: object): Promise<void> {
   const answer = await fetch(gateway.url + path, {

@@ -44,6 +44,9 @@ program
   .description('committed messages a second, against Node-RED’s own nodes and a bare MQTT client')
   .addOption(new Option('--messages <n>', 'messages a candidate').default(100_000).argParser(whole))
   .addOption(
+    new Option('--rounds <n>', 'measurements of each candidate, in turns').default(3).argParser(whole),
+  )
+  .addOption(
     new Option('--protocol <name>', 'what is sent').choices(['telemetry', 'laundry']).default('telemetry'),
   )
   .addOption(onDatabase())

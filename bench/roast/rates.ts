@@ -2,8 +2,8 @@ import { withoutSpikes } from '../../lib/roast/break.js';
 import { movingFit } from '../../lib/roast/moving-fit.js';
 import { type RateSettings, rateOfRise } from '../../lib/roast/rate-of-rise.js';
 import type { Reading } from '../../lib/roast/reading.js';
+import { percentile } from '../harness/percentile.js';
 import type { Recording } from './recordings.js';
-import { percentile } from './score.js';
 import { spikes, stressed } from './stress.js';
 
 /** A rate at a time, °C/min. */

@@ -1,6 +1,7 @@
 import { detect, newDetection } from '../../lib/roast/detection.js';
 import { type EventType, effectiveEvents, type RoastEvent } from '../../lib/roast/event.js';
 import type { Sample } from '../../lib/roast/reading.js';
+import { percentile } from '../harness/percentile.js';
 import type { Recording } from './recordings.js';
 
 /** When a detector says that an event was, and when it knew; ms of the recording. */
@@ -73,11 +74,6 @@ const EARLY_MS = 10_000;
 interface Pair {
   readonly reference: number;
   readonly found: Found | null;
-}
-
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
 function accuracy(pairs: readonly Pair[], withinMs: number): Accuracy {
