@@ -2,6 +2,19 @@ import { type Compilable, type Insertable, type Kysely, sql } from 'kysely';
 import type { SqlValue, Statement, Store } from './store.js';
 import type { Tables } from './tables.js';
 
+/** A statement with its values. A class, since it waits for its commit: as ArrivedMessage (core/link.ts). */
+export class PreparedStatement implements Statement {
+  readonly affects?: number;
+
+  constructor(
+    readonly sql: string,
+    readonly parameters: readonly SqlValue[],
+    affects?: number,
+  ) {
+    if (affects !== undefined) this.affects = affects;
+  }
+}
+
 /** Stands in a query for a value that comes later. */
 class Placeholder {
   constructor(readonly name: string) {}
@@ -40,7 +53,7 @@ export function prepare<V extends { [K in keyof V]: SqlValue }>(
       const name = names[index];
       if (name !== undefined) filled[index] = given[name] as SqlValue;
     }
-    return affects === undefined ? { sql, parameters: filled } : { sql, parameters: filled, affects };
+    return new PreparedStatement(sql, filled, affects);
   };
 }
 

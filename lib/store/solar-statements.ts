@@ -8,7 +8,7 @@ import type {
 } from '../solar/ports.js';
 import { beginOf, MINUTE_MS } from '../solar/rollup.js';
 import { newId } from './ids.js';
-import { insertOnce, placeholders, prepare, upsert } from './prepared.js';
+import { insertOnce, PreparedStatement, placeholders, prepare, upsert } from './prepared.js';
 import { fieldsText, machineRow } from './solar-rows.js';
 import type {
   SolarBucketTable,
@@ -21,21 +21,13 @@ import type {
 } from './solar-tables.js';
 import type { SqlValue, Statement, Store } from './store.js';
 
-/** As ArrivedMessage (lib/core/link.ts): a class. */
-class Insert implements Statement {
-  constructor(
-    readonly sql: string,
-    readonly parameters: readonly SqlValue[],
-  ) {}
-}
-
-/* Arrays are copied instead of written as literals, for the same reason. */
+/* Arrays that wait for their commit are copied instead of written as literals: as PreparedStatement. */
 const NO_PARAMETERS: readonly SqlValue[] = Array(9).fill(null);
-const NO_INSERT: readonly Insert[] = [new Insert('', NO_PARAMETERS)];
+const NO_UNIT: readonly Statement[] = [{ sql: '', parameters: [] }];
 
-function unitOf(insert: Insert): Insert[] {
-  const unit = NO_INSERT.slice();
-  unit[0] = insert;
+function unitOf(statement: Statement): Statement[] {
+  const unit = NO_UNIT.slice();
+  unit[0] = statement;
   return unit;
 }
 
@@ -161,13 +153,9 @@ export function solarStatements(store: Store) {
     /** One statement for most messages. What guards comes first: a unit that is void by it has written nothing. */
     append({ row, identified, digest, late }: Append): readonly Statement[] {
       const { machine, at } = row;
-      const parameters = parametersOf(row);
-      if (digest === null && !late && !identified) return unitOf(new Insert(telemetrySql, parameters));
-      const insert: Statement =
-        identified && digest === null
-          ? { sql: telemetrySql, parameters, affects: 1 }
-          : { sql: telemetrySql, parameters };
-      if (digest === null && !late) return [insert];
+      const affects = identified && digest === null ? 1 : undefined;
+      const insert = new PreparedStatement(telemetrySql, parametersOf(row), affects);
+      if (digest === null && !late) return unitOf(insert);
       const unit: Statement[] = digest === null ? [insert] : [insertMessage({ machine, digest, at }), insert];
       if (late) unit.push(mark(machine, at));
       return unit;

@@ -80,9 +80,10 @@ describe('prepared statements', () => {
   it('upsert in the words of each dialect', () => {
     const sqlOf = (dialect: Store['dialect']) => {
       const database = compiling(dialect);
-      return prepare<{ name: string; value: string }>(database.db, (value) =>
+      const { sql, parameters } = prepare<{ name: string; value: string }>(database.db, (value) =>
         upsert(database, 'setting', row(value), ['name']),
       )({ name: 'n', value: 'v' });
+      return { sql, parameters };
     };
     assert.deepEqual(sqlOf('sqlite'), {
       sql: 'insert into "setting" ("name", "value") values (?, ?) on conflict ("name") do update set "value" = "excluded"."value"',
