@@ -23,7 +23,7 @@ class Flight {
 const FLIGHT = Symbol('flight');
 
 interface Flying {
-  [FLIGHT]?: Flight;
+  [FLIGHT]?: Flight | undefined;
 }
 
 /** What outlives the connections of a login. */
@@ -179,6 +179,7 @@ export class Peers {
     const flight = (packet as Flying)[FLIGHT];
     if (flight === undefined) return;
     this.ended(peer, packet);
+    (packet as Flying)[FLIGHT] = undefined;
     if (!peer.closed) this.#land(peer, 1, flight.bytes);
   }
 
